@@ -1,0 +1,4 @@
+using Tilt;
+
+NativeRuntime.Prepare();
+return 0;

@@ -1,0 +1,32 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Tilt;
+
+/// <summary>Prepares the process for libtorch before libtorch is loaded.</summary>
+public static partial class NativeRuntime
+{
+    /// <summary>The variable that tells OpenMP's threads to sleep, not spin, while they wait for work.</summary>
+    public const string WaitPolicyVariable = "OMP_WAIT_POLICY";
+
+    /// <summary>Sets the OpenMP wait policy to passive unless the user has chosen one.</summary>
+    /// <remarks>
+    /// libgomp's spinning threads make small training steps many times slower as soon as another process wants a core. The
+    /// framework's own SetEnvironmentVariable does not reach native getenv on Unix, hence setenv from libc.
+    /// Runs when the assembly is loaded; calling it again is harmless.
+    /// </remarks>
+#pragma warning disable CA2255 // A library may use a module initializer: this must precede any use of libtorch, whoever calls first.
+    [ModuleInitializer]
+#pragma warning restore CA2255
+    public static void Prepare()
+    {
+        if (OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable(WaitPolicyVariable) is null)
+        {
+            _ = SetNative(WaitPolicyVariable, "passive", 0);
+            Environment.SetEnvironmentVariable(WaitPolicyVariable, "passive");
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetNative(string name, string value, int overwrite);
+}
