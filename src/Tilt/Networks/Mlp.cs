@@ -1,0 +1,53 @@
+using TorchSharp.Modules;
+
+namespace Tilt.Networks;
+
+/// <summary>The nonlinearity between layers.</summary>
+public enum Activation
+{
+    /// <summary>x·sigmoid(x), also called swish. Smooth, so its input gradients are continuous.</summary>
+    Silu,
+
+    /// <summary>max(x, 0).</summary>
+    Relu,
+}
+
+/// <summary>Linear layers with a nonlinearity between them and none after the last.</summary>
+/// <remarks>Saved as <c>0.weight</c>, <c>0.bias</c>, <c>2.weight</c>, …: even numbers are layers, odd ones nonlinearities.</remarks>
+public sealed class Mlp : nn.Module<Tensor, Tensor>
+{
+    private readonly Linear[] _layers;
+    private readonly Activation _activation;
+
+    /// <summary>Layers of the given widths, weights drawn.</summary>
+    /// <param name="widths">Input width, hidden widths, output width.</param>
+    /// <param name="activation">What stands between the layers.</param>
+    /// <param name="generator">Where the draws come from.</param>
+    public Mlp(IReadOnlyList<long> widths, Activation activation, Generator generator)
+        : base(nameof(Mlp))
+    {
+        _activation = activation;
+        _layers = new Linear[widths.Count - 1];
+        for (var i = 0; i < _layers.Length; i++)
+        {
+            _layers[i] = Initialize.Linear(widths[i], widths[i + 1], generator);
+            register_module($"{2 * i}", _layers[i]);
+        }
+    }
+
+    /// <summary>The last layer's values, [B, outputs].</summary>
+    /// <param name="x">[B, inputs].</param>
+    public override Tensor forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+
+        var h = _layers[0].call(x);
+        foreach (var layer in _layers.AsSpan(1))
+        {
+            h = layer.call(Act(h));
+        }
+        return h.MoveToOuterDisposeScope();
+    }
+
+    private Tensor Act(Tensor h) => _activation == Activation.Silu ? nn.functional.silu(h) : nn.functional.relu(h);
+}
