@@ -18,6 +18,7 @@ public class MakeSubsets
             ?? Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../../Golden/Data"));
         Directory.CreateDirectory(to);
 
+        ExactGuidanceSubset.Make(from, to);
         NetworkSubset.Make(from, to);
     }
 }

@@ -1,0 +1,347 @@
+using Tilt.Diffusion;
+
+namespace Tilt.Energy.Oracles;
+
+/// <summary>Exact noise, posterior and intermediate energies when q₀ is a finite data set: the oracle for any data.</summary>
+/// <remarks>
+/// With N points x_i and energies E_i, q(x₀ = x_i | x_t) = softmax(l)_i, l_i = −‖x_t − α_t·x_i‖²/(2σ_t²), and everything is a
+/// weighted sum over the points (cep.md §14.1). The sums run over blocks of samples × points, so memory does not grow with
+/// either; time is proportional to their product. Computed in the type of the points (float64 for checks, float32 for
+/// speed); results have the type of <c>xt</c>.
+/// Values and first derivatives are exact. The derivative is formed in closed form while the value is, and joined to the
+/// graph as a linear term that is zero in value: no second derivatives.
+/// The energies are per point, so labels that are no function of x₀ are fine: (x_i, E_i) is one joint law.
+/// </remarks>
+public sealed class EmpiricalPosterior : IDisposable
+{
+    // 128 × 4096 numbers: a few of these stay in the second-level cache.
+    private const long SampleBlock = 128;
+    private const long PointBlock = 4096;
+
+    private readonly Tensor _points; // [N, D]
+    private readonly Tensor _columns; // [D, N], contiguous
+    private readonly Tensor? _energies; // [N]
+
+    /// <summary>The posterior of a data set.</summary>
+    /// <param name="points">x_i, [N, D], float32 or float64, on the CPU. Copied.</param>
+    /// <param name="energies">E_i, low is good, [N]; needed for everything with a β. Copied.</param>
+    /// <exception cref="ArgumentException">No points, shapes disagree, or a number is not finite.</exception>
+    public EmpiricalPosterior(Tensor points, Tensor? energies = null)
+    {
+        ArgumentNullException.ThrowIfNull(points);
+        Expect.Shape(points, -1, -1);
+        using var scope = NewDisposeScope();
+        using var constant = no_grad();
+        if (points.shape[0] == 0)
+        {
+            throw new ArgumentException("The data set has no points.");
+        }
+        RequireFinite(points, "points");
+        _points = points.detach().clone().DetachFromDisposeScope();
+        _columns = _points.t().contiguous().DetachFromDisposeScope();
+        if (energies is not null)
+        {
+            Expect.Shape(energies, points.shape[0]);
+            RequireFinite(energies, "energies");
+            _energies = energies.detach().to(points.dtype).clone().DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>N.</summary>
+    public long Count => _points.shape[0];
+
+    /// <summary>D.</summary>
+    public int Dimension => (int)_points.shape[1];
+
+    /// <summary>ε(x_t, t) = (x_t − α_t·E[x₀ | x_t])/σ_t: what a noise model that has learned this data set by heart predicts.</summary>
+    public NoisePredictor Noise =>
+        (xt, level) =>
+        {
+            using var scope = NewDisposeScope();
+            var epsilon = (xt - level.Alpha * Mean(xt, level)) / level.Sigma;
+            return epsilon.MoveToOuterDisposeScope();
+        };
+
+    /// <summary>E[x₀ | x_t], differentiable once: ∂E[x₀]/∂x_t = (α_t/σ_t²)·Cov[x₀ | x_t].</summary>
+    /// <param name="xt">Noisy samples, [B, D].</param>
+    /// <param name="level">Their level, with σ_t &gt; 0.</param>
+    /// <returns>[B, D].</returns>
+    public Tensor Mean(Tensor xt, NoiseLevel level)
+    {
+        using var scope = NewDisposeScope();
+        var (b, d) = (xt.shape[0], (long)Dimension);
+        if (!Records(xt))
+        {
+            return Sum(xt, level, _points, new Tilt())[0].Mean.to(xt.dtype).MoveToOuterDisposeScope();
+        }
+        Tensor mean,
+            jacobian;
+        using (no_grad())
+        {
+            var outer = einsum("nd,ne->nde", _points, _points).reshape(-1, d * d);
+            var sums = Sum(xt, level, cat([_points, outer], 1), new Tilt())[0].Mean;
+            mean = sums.narrow(1, 0, d);
+            var covariance = sums.narrow(1, d, d * d).reshape(b, d, d) - mean.unsqueeze(2) * mean.unsqueeze(1);
+            jacobian = level.Alpha / (level.Sigma * level.Sigma) * covariance;
+        }
+        var step = (xt - xt.detach()).to(mean.dtype);
+        return (mean + einsum("bde,be->bd", jacobian, step)).to(xt.dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>log q_t(x_t) in nats, [B]; differentiable once.</summary>
+    /// <param name="xt">Noisy samples, [B, D].</param>
+    /// <param name="level">Their level, with σ_t &gt; 0.</param>
+    public Tensor LogDensity(Tensor xt, NoiseLevel level) => LogDensity(xt, level, new Tilt(), Math.Log(Count));
+
+    /// <summary>log p_t(x_t) of the tilted data set, in nats, [B]; differentiable once.</summary>
+    /// <param name="xt">Noisy samples, [B, D].</param>
+    /// <param name="level">Their level, with σ_t &gt; 0.</param>
+    /// <param name="beta">β, at least 0.</param>
+    public Tensor TiltedLogDensity(Tensor xt, NoiseLevel level, double beta)
+    {
+        using var scope = NewDisposeScope();
+        return LogDensity(xt, level, TiltBy(beta), LogNormalizer(beta) + Math.Log(Count)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>log Z = log of the mean of exp(−β·E_i), in nats.</summary>
+    /// <param name="beta">β, at least 0.</param>
+    public double LogNormalizer(double beta)
+    {
+        using var scope = NewDisposeScope();
+        return TiltBy(beta).Shift!.to(ScalarType.Float64).logsumexp(0).item<double>() - Math.Log(Count);
+    }
+
+    /// <summary>The exact E_t = −log E[exp(−β·E(x₀)) | x_t] of this data set.</summary>
+    /// <param name="beta">β, at least 0.</param>
+    /// <remarks>∇E_t = (α_t/σ_t²)·(E_q[x₀ | x_t] − E_p[x₀ | x_t]).</remarks>
+    public IntermediateEnergy Exact(double beta)
+    {
+        Energies(beta);
+        return (xt, level) =>
+        {
+            using var scope = NewDisposeScope();
+            Tensor value,
+                gradient;
+            using (no_grad())
+            {
+                var sums = Sum(xt, level, _points, new Tilt(), TiltBy(beta));
+                value = sums[0].LogSum - sums[1].LogSum;
+                gradient = level.Alpha / (level.Sigma * level.Sigma) * (sums[0].Mean - sums[1].Mean);
+            }
+            return Joined(value, gradient, xt).MoveToOuterDisposeScope();
+        };
+    }
+
+    /// <summary>β·E[E(x₀) | x_t], the optimum of the MSE loss on this data set. Not exact.</summary>
+    /// <param name="beta">β, at least 0.</param>
+    /// <remarks>Its gradient is (α_t/σ_t²)·β·Cov(E, x₀ | x_t).</remarks>
+    public IntermediateEnergy Mse(double beta)
+    {
+        Energies(beta);
+        return (xt, level) =>
+        {
+            using var scope = NewDisposeScope();
+            Tensor value,
+                gradient;
+            using (no_grad())
+            {
+                var energies = _energies!.unsqueeze(1);
+                var d = Dimension;
+                var sums = Sum(xt, level, cat([energies, _points, energies * _points], 1), new Tilt())[0].Mean;
+                var mean = sums.narrow(1, 0, 1);
+                var covariance = sums.narrow(1, 1 + d, d) - mean * sums.narrow(1, 1, d);
+                value = beta * mean.squeeze(1);
+                gradient = level.Alpha / (level.Sigma * level.Sigma) * beta * covariance;
+            }
+            return Joined(value, gradient, xt).MoveToOuterDisposeScope();
+        };
+    }
+
+    /// <summary>β·E(E[x₀ | x_t]) with this data set's noise: the optimum of DPS. Not exact.</summary>
+    /// <param name="energy">E as a differentiable function of x₀.</param>
+    /// <param name="beta">β, at least 0.</param>
+    public IntermediateEnergy Dps(EnergyFunction energy, double beta) =>
+        DiffusionPosteriorSampling.Energy(Noise, energy, beta);
+
+    /// <summary>The energy of a place: E(x) ≈ −(1/β)·log E[exp(−β·E) | x_t = x] at a nearly clean level.</summary>
+    /// <param name="beta">β; 0 gives its limit, the mean energy of the place.</param>
+    /// <param name="level">How blurred: about the distance between neighbouring points, such as t = 0.01.</param>
+    /// <remarks>For data whose energies are per point, not a function of x₀; DPS needs one.</remarks>
+    public EnergyFunction Effective(double beta, NoiseLevel level)
+    {
+        var blurred = beta == 0 ? Mse(1) : Exact(beta);
+        return x0 =>
+        {
+            using var scope = NewDisposeScope();
+            return (blurred(x0, level) / (beta == 0 ? 1 : beta)).MoveToOuterDisposeScope();
+        };
+    }
+
+    /// <summary>How many points the tilted posterior of each sample effectively rests on: (Σw)²/Σw², between 1 and N.</summary>
+    /// <param name="xt">Noisy samples, [B, D].</param>
+    /// <param name="level">Their level, with σ_t &gt; 0.</param>
+    /// <param name="beta">β, at least 0; 0 for the posterior of the data itself.</param>
+    /// <returns>[B]. Near 1 the "exact" answer is that of the finite set, no longer of the law it was drawn from.</returns>
+    public Tensor EffectiveSampleSize(Tensor xt, NoiseLevel level, double beta = 0)
+    {
+        using var scope = NewDisposeScope();
+        using var constant = no_grad();
+        var shift = beta == 0 ? null : TiltBy(beta).Shift;
+        var sums = Sum(xt, level, _points.narrow(1, 0, 1), new Tilt(shift), new Tilt(shift, Squared: true));
+        return (2 * sums[0].LogSum - sums[1].LogSum).exp().to(xt.dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _points.Dispose();
+        _columns.Dispose();
+        _energies?.Dispose();
+    }
+
+    private Tensor LogDensity(Tensor xt, NoiseLevel level, Tilt tilt, double logCount)
+    {
+        using var scope = NewDisposeScope();
+        Tensor value,
+            gradient;
+        using (no_grad())
+        {
+            var variance = level.Sigma * level.Sigma;
+            var sum = Sum(xt, level, _points, tilt)[0];
+            value = sum.LogSum - (logCount + 0.5 * Dimension * Math.Log(2 * Math.PI * variance));
+            gradient = (level.Alpha * sum.Mean - xt.to(sum.Mean.dtype)) / variance;
+        }
+        return Joined(value, gradient, xt).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Weighted sums over all points with weights exp(l_i + shift_i), or their squares, one answer per tilt.</summary>
+    /// <param name="xt">[B, D].</param>
+    /// <param name="level">Its level.</param>
+    /// <param name="features">What to average, [N, F].</param>
+    /// <param name="tilts">Shifts of the log weights.</param>
+    /// <returns>The log of the weights' sum [B], without the factor 1/N, and the weighted mean of the features [B, F].</returns>
+    private (Tensor LogSum, Tensor Mean)[] Sum(
+        Tensor xt,
+        NoiseLevel level,
+        Tensor features,
+        params ReadOnlySpan<Tilt> tilts
+    )
+    {
+        Expect.Shape(xt, -1, Dimension);
+        if (!(level.Sigma > 0))
+        {
+            throw new ArgumentException(
+                $"The posterior of a data set needs noise; σ_t is {level.Sigma} at t = {level.Time}."
+            );
+        }
+        var x = xt.detach().to(_points.dtype);
+        var samples = x.shape[0];
+        var logSums = new List<Tensor>[tilts.Length];
+        var means = new List<Tensor>[tilts.Length];
+        for (var k = 0; k < tilts.Length; k++)
+        {
+            (logSums[k], means[k]) = ([], []);
+        }
+        for (long from = 0; from < samples; from += SampleBlock)
+        {
+            using var block = NewDisposeScope();
+            var rows = x.narrow(0, from, Math.Min(SampleBlock, samples - from));
+            var state = new (Tensor Max, Tensor Sum, Tensor Mean)?[tilts.Length];
+            for (long first = 0; first < Count; first += PointBlock)
+            {
+                using var chunk = NewDisposeScope();
+                var width = Math.Min(PointBlock, Count - first);
+                var logWeight = LogWeights(rows, level, first, width);
+                var averaged = features.narrow(0, first, width);
+                for (var k = 0; k < tilts.Length; k++)
+                {
+                    var log = tilts[k].Shift is { } shift ? logWeight + shift.narrow(0, first, width) : logWeight;
+                    log = tilts[k].Squared ? 2 * log : log;
+                    var max = log.amax([1]);
+                    max = state[k] is { } seen ? maximum(max, seen.Max) : max;
+                    var weight = (log - max.unsqueeze(1)).exp_();
+                    var (sum, mean) = (weight.sum(1), weight.matmul(averaged));
+                    if (state[k] is { } old)
+                    {
+                        var shrink = (old.Max - max).exp();
+                        sum += old.Sum * shrink;
+                        mean += old.Mean * shrink.unsqueeze(1);
+                        old.Max.Dispose();
+                        old.Sum.Dispose();
+                        old.Mean.Dispose();
+                    }
+                    state[k] = (
+                        max.MoveToOuterDisposeScope(),
+                        sum.MoveToOuterDisposeScope(),
+                        mean.MoveToOuterDisposeScope()
+                    );
+                }
+            }
+            for (var k = 0; k < tilts.Length; k++)
+            {
+                var (max, sum, mean) = state[k]!.Value;
+                logSums[k].Add((max + sum.log()).MoveToOuterDisposeScope());
+                means[k].Add((mean / sum.unsqueeze(1)).MoveToOuterDisposeScope());
+            }
+        }
+        var answers = new (Tensor, Tensor)[tilts.Length];
+        for (var k = 0; k < tilts.Length; k++)
+        {
+            answers[k] =
+                samples == 0
+                    ? (x.new_empty(0), x.new_empty(0, features.shape[1]))
+                    : (cat(logSums[k], 0), cat(means[k], 0));
+        }
+        return answers;
+    }
+
+    /// <summary>−‖x − α·x_i‖²/(2σ²), [b, width], from the differences themselves: expanding the square would cancel at small σ.</summary>
+    private Tensor LogWeights(Tensor rows, NoiseLevel level, long first, long width)
+    {
+        using var scope = NewDisposeScope();
+        Tensor? squared = null;
+        for (var d = 0; d < Dimension; d++)
+        {
+            var scaled = _columns[d].narrow(0, first, width) * level.Alpha;
+            var offset = rows.narrow(1, d, 1) - scaled;
+            offset = offset.mul_(offset);
+            squared = squared is null ? offset : squared.add_(offset);
+        }
+        return squared!.mul_(-0.5 / (level.Sigma * level.Sigma)).MoveToOuterDisposeScope();
+    }
+
+    private Tilt TiltBy(double beta) => new(-beta * Energies(beta));
+
+    private Tensor Energies(double beta)
+    {
+        if (!(beta >= 0 && double.IsFinite(beta)))
+        {
+            throw new ArgumentOutOfRangeException(nameof(beta), beta, "β must be finite and at least 0.");
+        }
+        return _energies
+            ?? throw new InvalidOperationException("This data set has no energies. Give them to the constructor.");
+    }
+
+    private static bool Records(Tensor xt) => xt.requires_grad && is_grad_enabled();
+
+    /// <summary>The value, with its gradient attached to x_t where the graph is being recorded.</summary>
+    private static Tensor Joined(Tensor value, Tensor gradient, Tensor xt)
+    {
+        using var scope = NewDisposeScope();
+        var joined = Records(xt) ? value + (gradient * (xt - xt.detach()).to(gradient.dtype)).sum(-1) : value.alias();
+        return joined.to(xt.dtype).MoveToOuterDisposeScope();
+    }
+
+    private static void RequireFinite(Tensor tensor, string name)
+    {
+        using var scope = NewDisposeScope();
+        var bad = (tensor.isfinite().logical_not()).nonzero();
+        if (bad.shape[0] > 0)
+        {
+            throw new ArgumentException($"{name}: row {bad[0, 0].item<long>()} holds a number that is not finite.");
+        }
+    }
+
+    /// <summary>What is added to the log weights, and whether the weights are then squared.</summary>
+    private readonly record struct Tilt(Tensor? Shift = null, bool Squared = false);
+}
