@@ -27,6 +27,24 @@ public static partial class NativeRuntime
         }
     }
 
+    /// <summary>Sets how many threads libtorch will use for one operation. Has an effect only before libtorch is loaded.</summary>
+    /// <param name="count">Threads, at least 1.</param>
+    public static void UseThreads(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        foreach (var variable in new[] { "OMP_NUM_THREADS", "MKL_NUM_THREADS" })
+        {
+            _ = SetNative(variable, count.ToString(System.Globalization.CultureInfo.InvariantCulture), 1);
+        }
+    }
+
+    /// <summary>What native code finds in an environment variable, which may differ from what managed code finds.</summary>
+    /// <returns>Its value, or null where it is not set.</returns>
+    public static string? NativeVariable(string name) => Marshal.PtrToStringUTF8(GetNative(name));
+
+    [LibraryImport("libc", EntryPoint = "getenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial nint GetNative(string name);
+
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetNative(string name, string value, int overwrite);
 }

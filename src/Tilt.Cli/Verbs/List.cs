@@ -1,0 +1,77 @@
+using System.CommandLine;
+
+namespace Tilt.Cli.Verbs;
+
+/// <summary><c>tilt list</c>: the names that other verbs understand, from the catalogues that define them.</summary>
+internal static class List
+{
+    /// <summary>Every kind of name, with the catalogue it comes from.</summary>
+    public static IReadOnlyDictionary<string, Func<Table>> Kinds { get; } =
+        new SortedDictionary<string, Func<Table>>(StringComparer.Ordinal) { ["schedules"] = Schedules };
+
+    /// <summary>The verb.</summary>
+    public static Verb Verb(Terminal terminal)
+    {
+        var verb = new Verb(
+            "list",
+            "Lists the names that other verbs understand.",
+            "./tilt list",
+            "./tilt list schedules --json"
+        );
+        var kind = new Argument<string?>("KIND")
+        {
+            Description = $"only these: {string.Join(", ", Kinds.Keys)}",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var json = CommonOptions.Json();
+        verb.Add(kind);
+        verb.Add(json);
+        verb.SetAction(parsed =>
+        {
+            var chosen = parsed.GetValue(kind);
+            if (chosen is not null && !Kinds.ContainsKey(chosen))
+            {
+                throw Suggest.Unknown("kind", chosen, [.. Kinds.Keys]);
+            }
+            Print(terminal, [.. Kinds.Where(pair => chosen is null || pair.Key == chosen)], parsed.GetValue(json));
+        });
+        return verb;
+    }
+
+    private static void Print(Terminal terminal, IReadOnlyList<KeyValuePair<string, Func<Table>>> kinds, bool json)
+    {
+        if (json)
+        {
+            var all = new Table(
+                new TableColumn("kind", ""),
+                new TableColumn("name", ""),
+                new TableColumn("meaning", "")
+            );
+            foreach (var (kind, make) in kinds)
+            {
+                var table = make();
+                for (var row = 0; row < table.Rows.Count; row++)
+                {
+                    all.Add(kind, table.Rows[row][0], string.Join("; ", table.Rows[row].Skip(1)));
+                }
+            }
+            all.WriteJson(terminal.Output);
+            return;
+        }
+        foreach (var (kind, make) in kinds)
+        {
+            if (kinds.Count > 1)
+            {
+                terminal.Line(kind == kinds[0].Key ? kind.ToUpperInvariant() : $"\n{kind.ToUpperInvariant()}");
+            }
+            make().Print(terminal);
+        }
+    }
+
+    private static Table Schedules()
+    {
+        var table = new Table(new TableColumn("name", "name"), new TableColumn("meaning", "meaning"));
+        table.Add("linear", "variance preserving, the rate grows linearly from 0.1 to 20");
+        return table;
+    }
+}
