@@ -13,6 +13,10 @@ public abstract class NoiseSchedule
     /// <summary>T, the noisiest time, where sampling starts.</summary>
     public abstract double End { get; }
 
+    /// <summary>The time at which sampling ends unless told otherwise.</summary>
+    /// <value>1e-3 for continuous schedules; the first index, 1/N, for discrete ones.</value>
+    public virtual double SamplingEnd => 1e-3;
+
     /// <summary>log α_t.</summary>
     /// <param name="time">t in [0, T].</param>
     public abstract double LogAlpha(double time);
