@@ -20,5 +20,6 @@ public class MakeSubsets
 
         ExactGuidanceSubset.Make(from, to);
         NetworkSubset.Make(from, to);
+        SolverSubset.Make(from, to);
     }
 }
