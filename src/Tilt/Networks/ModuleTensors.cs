@@ -77,10 +77,11 @@ public static class ModuleTensors
                 );
             }
         }
+        using var scope = NewDisposeScope();
         using var _ = no_grad();
         foreach (var (name, target) in targets)
         {
-            target.copy_(source[name]).DetachFromDisposeScope();
+            target.copy_(source[name]);
         }
     }
 }
