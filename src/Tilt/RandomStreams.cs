@@ -15,6 +15,9 @@ public sealed class RandomStreams : IDisposable
     /// <summary>The seed they all come from.</summary>
     public long Seed { get; }
 
+    /// <summary>Names of the streams that have been used, in ordinal order.</summary>
+    public IReadOnlyCollection<string> Names => _streams.Keys;
+
     /// <summary>Streams of the given seed.</summary>
     public RandomStreams(long seed)
     {

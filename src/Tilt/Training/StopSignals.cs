@@ -1,0 +1,52 @@
+using System.Runtime.InteropServices;
+
+namespace Tilt.Training;
+
+/// <summary>A training was asked to stop, and has stopped in good order.</summary>
+public sealed class StoppedException : TiltException
+{
+    /// <summary>Stopped by a signal.</summary>
+    /// <param name="message">What was saved, and how to go on.</param>
+    /// <param name="exitCode">130 after SIGINT, 143 after SIGTERM.</param>
+    public StoppedException(string message, int exitCode)
+        : base(message, exitCode) { }
+}
+
+/// <summary>Notices Ctrl-C (SIGINT) and SIGTERM so that a training can stop between two steps.</summary>
+/// <remarks>The second signal ends the process at once: whoever asks twice does not want to wait.</remarks>
+internal sealed partial class StopSignals : IDisposable
+{
+    public const int AfterInterrupt = 130; // 128 + SIGINT
+    public const int AfterTerminate = 143; // 128 + SIGTERM
+
+    private readonly PosixSignalRegistration _interrupt;
+    private readonly PosixSignalRegistration _terminate;
+    private int _exitCode;
+
+    public StopSignals()
+    {
+        _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Ask(context, AfterInterrupt));
+        _terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Ask(context, AfterTerminate));
+    }
+
+    /// <summary>The exit code of the signal that came, or null.</summary>
+    public int? ExitCode => Volatile.Read(ref _exitCode) is var code && code != 0 ? code : null;
+
+    public void Dispose()
+    {
+        _interrupt.Dispose();
+        _terminate.Dispose();
+    }
+
+    private void Ask(PosixSignalContext context, int exitCode)
+    {
+        context.Cancel = true;
+        if (Interlocked.CompareExchange(ref _exitCode, exitCode, 0) != 0)
+        {
+            ExitNow(exitCode);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "_exit")]
+    private static partial void ExitNow(int exitCode);
+}
