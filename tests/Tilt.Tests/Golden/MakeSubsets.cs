@@ -21,5 +21,6 @@ public class MakeSubsets
         ExactGuidanceSubset.Make(from, to);
         NetworkSubset.Make(from, to);
         SolverSubset.Make(from, to);
+        ToySubset.Make(from, to);
     }
 }

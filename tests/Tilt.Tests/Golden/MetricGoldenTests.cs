@@ -137,11 +137,7 @@ public class MetricGoldenTests
     {
         var arrays = GoldenSet.Arrays(SamplesFile);
         var evaluation = results.RootElement.GetProperty("eval").GetProperty($"{set}/{method}/beta{beta}/steps25");
-        return (
-            arrays[SamplesName(set, method, beta)].ToTensor(),
-            arrays[TruthName(set, beta)].ToTensor(),
-            evaluation
-        );
+        return (arrays[SamplesName(set, method, beta)].ToTensor(), arrays[TruthName(set, beta)].ToTensor(), evaluation);
     }
 
     private static string SamplesName(string set, string method, int beta) => $"{set}__{method}__beta{beta}__samples";

@@ -25,7 +25,8 @@ public static class ToySubset
         Thin(from, to, "g8_samples.npz", name => Whole.Contains(name) ? 0 : SampleRows);
         foreach (var file in new[] { "g7_stats.json", "g8_results.json" })
         {
-            File.Copy(Path.Combine(from, file), Path.Combine(to, file), overwrite: true);
+            // Not File.Copy, which would take a read-only mark along.
+            File.WriteAllBytes(Path.Combine(to, file), File.ReadAllBytes(Path.Combine(from, file)));
         }
     }
 
