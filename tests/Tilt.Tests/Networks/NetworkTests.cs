@@ -8,12 +8,31 @@ public class NetworkTests
     private const int Actions = 3;
     private const int States = 5;
 
+    private static readonly ScoreNetworkOptions Score = new()
+    {
+        Dimensions = Actions,
+        ConditionDimensions = States,
+        Width = 24,
+        Depth = 3,
+    };
+
+    private static readonly EnergyNetworkOptions Energy = new()
+    {
+        Dimensions = Actions,
+        ConditionDimensions = States,
+        Width = 24,
+        Depth = 3,
+    };
+
     private static readonly Dictionary<string, Func<Generator, Network>> Catalogue = new(StringComparer.Ordinal)
     {
         [nameof(ScoreNetwork2d)] = generator => new ScoreNetwork2d(generator),
         [nameof(EnergyNetwork2d)] = generator => new EnergyNetwork2d(generator),
         [nameof(ResidualScoreNetwork)] = generator => new ResidualScoreNetwork(Actions, States, generator),
         [nameof(ConditionalEnergyNetwork)] = generator => new ConditionalEnergyNetwork(Actions, States, generator),
+        [nameof(ScoreNetwork)] = generator => new ScoreNetwork(Score, generator),
+        [nameof(EnergyNetwork)] = generator => new EnergyNetwork(Energy, generator),
+        ["EnergyNetwork with a dial"] = generator => new EnergyNetwork(Energy with { MaximumBeta = 10 }, generator),
     };
 
     public static TheoryData<string> Names => [.. Catalogue.Keys];
@@ -171,7 +190,7 @@ public class NetworkTests
         var condition =
             network.ConditionDimensions == 0
                 ? null
-                : randn([rows, network.ConditionDimensions], dtype: ScalarType.Float64, generator: generator);
+                : rand([rows, network.ConditionDimensions], dtype: ScalarType.Float64, generator: generator);
         return (network, x, time, condition);
     }
 }
