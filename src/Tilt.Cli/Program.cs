@@ -1,11 +1,16 @@
 using System.CommandLine;
+using System.Reflection;
 
 namespace Tilt.Cli;
 
 /// <summary>The command line: finds the verb, runs it, and turns what went wrong into a message and an exit code.</summary>
 internal static class Program
 {
-    private static int Main(string[] args) => Run(args, Console.Out, Console.Error);
+    private static int Main(string[] args)
+    {
+        PinAssemblies(typeof(Program).Assembly);
+        return Run(args, Console.Out, Console.Error);
+    }
 
     /// <summary>Runs one command line.</summary>
     /// <param name="args">The verb and its options.</param>
@@ -46,6 +51,18 @@ internal static class Program
         catch (Exception failure) when (!debug || failure is TiltException)
         {
             return Tell(failure, parsed, debug, terminal);
+        }
+    }
+
+    /// <summary>Opens every assembly of Tilt now, so that a rebuild during a long run cannot mix two versions in one process.</summary>
+    private static void PinAssemblies(Assembly assembly)
+    {
+        foreach (var name in assembly.GetReferencedAssemblies())
+        {
+            if (name.Name!.StartsWith("Tilt", StringComparison.Ordinal))
+            {
+                PinAssemblies(Assembly.Load(name));
+            }
         }
     }
 
