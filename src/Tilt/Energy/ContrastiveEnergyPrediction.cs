@@ -1,3 +1,6 @@
+using Tilt.Diffusion;
+using Tilt.Networks;
+
 namespace Tilt.Energy;
 
 /// <summary>CEP: learns the exact intermediate energy by telling which of K noised samples carries how much weight.</summary>
@@ -58,6 +61,37 @@ public static class ContrastiveEnergyPrediction
         using var scope = NewDisposeScope();
         var same = energies.new_full([energies.shape[0]], shift);
         return UnbiasedLoss(energies, predicted, same).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>f_φ of contrast sets: K clean samples per condition, noised to one t per condition.</summary>
+    /// <param name="network">f_φ, one number a sample.</param>
+    /// <param name="schedule">What noises the samples.</param>
+    /// <param name="x0">K clean samples of each of B conditions, [B, K, D].</param>
+    /// <param name="time">t of each condition, [B]; best in float64.</param>
+    /// <param name="noise">ε, [B, K, D].</param>
+    /// <param name="condition">What the network is told besides x_t and t (a state, β), [B, C]; null for nothing.</param>
+    /// <returns>f_φ(x_t, t), [B, K]: the <c>predicted</c> of the losses.</returns>
+    public static Tensor Predicted(
+        Network network,
+        NoiseSchedule schedule,
+        Tensor x0,
+        Tensor time,
+        Tensor noise,
+        Tensor? condition = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        Expect.Shape(x0, -1, -1, network.Dimensions);
+        Expect.Shape(time, x0.shape[0]);
+        var (b, k) = (x0.shape[0], x0.shape[1]);
+        using var scope = NewDisposeScope();
+
+        var levels = ForwardProcess.Levels(schedule, time, x0);
+        var xt = ForwardProcess.Noised(levels, x0, noise).flatten(0, 1);
+        // One t (or condition) for everything stays one row: the network repeats it after embedding it.
+        var told = b == 1 ? levels.NetworkTime : levels.NetworkTime.repeat_interleave(k);
+        var given = b == 1 ? condition : condition?.repeat_interleave(k, dim: 0);
+        return network.call(xt, told, given).reshape(b, k).MoveToOuterDisposeScope();
     }
 
     /// <summary>The terms of <see cref="Loss"/>, [B].</summary>

@@ -19,6 +19,7 @@ public class MakeSubsets
         Directory.CreateDirectory(to);
 
         ExactGuidanceSubset.Make(from, to);
+        LossSubset.Make(from, to);
         NetworkSubset.Make(from, to);
         SolverSubset.Make(from, to);
         ToySubset.Make(from, to);
