@@ -26,7 +26,13 @@ public static class LossSubset
         return parts.Length == 3 && !parts[1].EndsWith("stat", StringComparison.Ordinal);
     }
 
-    /// <summary>As many first rows as hold some 24 numbers, at least one.</summary>
+    /// <summary>As many first rows as hold some 24 numbers, or the beginning of the first row.</summary>
     private static NpyArray First(NpyArray array) =>
-        array.RowLength == 0 ? array : ExactGuidanceSubset.First(array, Math.Max(1, Numbers / array.RowLength));
+        array.RowLength <= Numbers
+            ? ExactGuidanceSubset.First(array, Numbers / Math.Max(1, array.RowLength))
+            : array with
+            {
+                Shape = [1, Numbers],
+                Values = array.Values[..Numbers],
+            };
 }
