@@ -32,6 +32,7 @@ public abstract class MujocoEnvironment : IEnvironment
     private readonly double[] _observation;
     private readonly double[] _position;
     private readonly double[] _velocity;
+    private readonly double[] _control;
     private readonly double[] _memory;
     private bool _placed;
 
@@ -50,8 +51,9 @@ public abstract class MujocoEnvironment : IEnvironment
         _observation = new double[task.ObservationSize];
         _position = new double[model.Positions];
         _velocity = new double[model.Velocities];
+        _control = new double[model.Controls];
         _memory = new double[memory];
-        StateSize = model.Positions + 2 * model.Velocities + 2 + memory;
+        StateSize = model.Positions + 2 * model.Velocities + model.Controls + memory + 2;
     }
 
     /// <inheritdoc/>
@@ -114,34 +116,32 @@ public abstract class MujocoEnvironment : IEnvironment
     public StepResult Step(ReadOnlySpan<double> action)
     {
         CheckReady(action.Length);
-        var control = Data.Control;
-        for (var i = 0; i < control.Length; i++)
+        for (var i = 0; i < _control.Length; i++)
         {
-            control[i] = _rule switch
+            _control[i] = _rule switch
             {
                 ActionRule.Spread => Spread(action[i], i),
                 ActionRule.Clip => Math.Clamp(action[i], -1, 1),
                 _ => action[i],
             };
         }
-        return Act(control);
+        return Act();
     }
 
     /// <inheritdoc/>
     public StepResult Step(ReadOnlySpan<float> action)
     {
         CheckReady(action.Length);
-        var control = Data.Control;
-        for (var i = 0; i < control.Length; i++)
+        for (var i = 0; i < _control.Length; i++)
         {
-            control[i] = _rule switch
+            _control[i] = _rule switch
             {
                 ActionRule.Spread => Spread(action[i], i),
                 ActionRule.Clip => Math.Clamp(action[i], -1f, 1f),
                 _ => action[i],
             };
         }
-        return Act(control);
+        return Act();
     }
 
     /// <inheritdoc/>
@@ -151,6 +151,7 @@ public abstract class MujocoEnvironment : IEnvironment
         var rest = Save(state, Data.Position);
         rest = Save(rest, Data.Velocity);
         rest = Save(rest, Data.WarmStart);
+        rest = Save(rest, Data.Control);
         rest = Save(rest, Memory);
         rest[0] = Data.Time;
         rest[1] = Steps;
@@ -161,14 +162,14 @@ public abstract class MujocoEnvironment : IEnvironment
     {
         CheckState(state.Length);
         CheckInput(state, StateSize, "numbers of a saved state");
-        var (nq, nv, nm) = (_position.Length, _velocity.Length, _memory.Length);
-        state[..nq].CopyTo(_position);
-        state.Slice(nq, nv).CopyTo(_velocity);
+        var rest = Restore(state, _position);
+        rest = Restore(rest, _velocity);
         Place();
         // The forward pass may have normalized a quaternion and moved the solver's start: the next step must find both as saved.
-        state[..nq].CopyTo(Data.Position);
-        state.Slice(nq + nv, nv).CopyTo(Data.WarmStart);
-        state.Slice(nq + 2 * nv, nm).CopyTo(Memory);
+        _position.CopyTo(Data.Position);
+        rest = Restore(rest, Data.WarmStart);
+        rest = Restore(rest, Data.Control);
+        Restore(rest, Memory);
         Data.Time = state[^2];
         Steps = (int)state[^1];
         Observe(_observation);
@@ -248,6 +249,12 @@ public abstract class MujocoEnvironment : IEnvironment
         return state[part.Length..];
     }
 
+    private static ReadOnlySpan<double> Restore(ReadOnlySpan<double> state, Span<double> part)
+    {
+        state[..part.Length].CopyTo(part);
+        return state[part.Length..];
+    }
+
     /// <summary>lo + (a + 1)/2·(hi − lo), clipped.</summary>
     private double Spread(double action, int motor)
     {
@@ -276,19 +283,20 @@ public abstract class MujocoEnvironment : IEnvironment
         Observe(_observation);
     }
 
-    private StepResult Act(ReadOnlySpan<double> control)
+    private StepResult Act()
     {
-        for (var i = 0; i < control.Length; i++)
+        for (var i = 0; i < _control.Length; i++)
         {
-            if (!(Math.Abs(control[i]) <= Largest))
+            if (!(Math.Abs(_control[i]) <= Largest))
             {
                 throw EnvironmentException.Usage(
-                    $"task {Task.Name}: component {i} of the action leads to a control of {control[i]}; expected finite numbers. "
+                    $"task {Task.Name}: component {i} of the action leads to a control of {_control[i]}; expected finite numbers. "
                         + "Look for the first NaN in what made the action."
                 );
             }
         }
         BeforeStep();
+        _control.CopyTo(Data.Control);
         for (var i = 0; i < _substeps; i++)
         {
             Data.Step();

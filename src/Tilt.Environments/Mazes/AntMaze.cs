@@ -17,7 +17,7 @@ public static class AntMazeGeometry
     public static (double X, double Y) Center(MazeMap map, int row, int column)
     {
         ArgumentNullException.ThrowIfNull(map);
-        var start = map.Cells("R")[0];
+        var start = map.Start ?? throw EnvironmentException.Usage($"maze {map.Name}: an ant needs a start cell, R.");
         return (Scale * (column - start.Column), Scale * (row - start.Row));
     }
 }

@@ -9,8 +9,8 @@ namespace Tilt.Environments.Mazes;
 /// Reward, sparse: 1 when the ball is within 0.5 of the target after the step, else 0; dense: e^(−distance). Nothing ends it before
 /// the limit of steps. Observation, 4: position and velocity. Positions count from world (1.2, 1.2), so the middle of cell (i, j) is
 /// (i − 0.2, j − 0.2), rows along the first axis; targets and starts lie about (i, j) itself, as in D4RL. Actions are clipped to ±1.
-/// Each step first clips the velocity to ±5 and runs a forward pass even where nothing was clipped: it moves the solver's start, so
-/// without it the bits differ. Start: a free cell or the goal's, uniform, ±0.1 per axis; velocity 0.1·N(0, 1). 0.01 s per step.
+/// Each step first clips the velocity to ±5 and runs a forward pass under the last step's control, even where nothing was clipped: it
+/// moves the solver's start, so without it the bits differ. Start: a free cell or the goal's, uniform, ±0.1 per axis; velocity 0.1·N(0, 1). 0.01 s per step.
 /// </remarks>
 public sealed class Maze2d : MujocoEnvironment
 {

@@ -16,6 +16,7 @@ public sealed class MazeMap
         Check();
         Walls = Cells("#");
         Goal = Cells("G")[0];
+        Start = Cells("R") is [var start] ? start : null;
     }
 
     /// <summary>What it is called.</summary>
@@ -29,6 +30,9 @@ public sealed class MazeMap
 
     /// <summary>The wall cells, row by row.</summary>
     public IReadOnlyList<(int Row, int Column)> Walls { get; }
+
+    /// <summary>The start's cell, where there is one.</summary>
+    public (int Row, int Column)? Start { get; }
 
     /// <summary>The goal's cell.</summary>
     public (int Row, int Column) Goal { get; }

@@ -20,6 +20,7 @@ internal sealed unsafe class MujocoModel : IDisposable
     private static readonly Lock Compiler = new();
 
     private readonly double[] _ranges;
+    private readonly double[] _home;
     private nint _handle;
 
     private MujocoModel(nint handle, string mjcf)
@@ -31,6 +32,7 @@ internal sealed unsafe class MujocoModel : IDisposable
         Controls = Size("nu");
         TimeStep = *(double*)(handle + MujocoLayout.Options);
         _ranges = Doubles("actuator_ctrlrange").ToArray();
+        _home = Doubles("qpos0").ToArray();
     }
 
     /// <summary>Frees a model that nobody disposed.</summary>
@@ -62,7 +64,7 @@ internal sealed unsafe class MujocoModel : IDisposable
     public double TimeStep { get; }
 
     /// <summary>qpos0: the coordinates that mj_resetData sets, [nq].</summary>
-    public ReadOnlySpan<double> Home => Doubles("qpos0");
+    public ReadOnlySpan<double> Home => _home;
 
     /// <summary>Masses of the bodies, the world's first, kg, [nbody].</summary>
     public ReadOnlySpan<double> BodyMasses => Doubles("body_mass");

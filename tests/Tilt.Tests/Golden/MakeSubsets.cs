@@ -20,6 +20,7 @@ public class MakeSubsets
 
         ExactGuidanceSubset.Make(from, to);
         LossSubset.Make(from, to);
+        MujocoSubset.Make(from, to);
         NetworkSubset.Make(from, to);
         SolverSubset.Make(from, to);
         ToySubset.Make(from, to);
