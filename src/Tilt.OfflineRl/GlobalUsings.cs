@@ -1,3 +1,1 @@
 global using Tilt.Model;
-global using TorchSharp;
-global using static TorchSharp.torch;

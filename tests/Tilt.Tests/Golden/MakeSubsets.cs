@@ -18,9 +18,8 @@ public class MakeSubsets
             ?? Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../../../Golden/Data"));
         Directory.CreateDirectory(to);
 
+        D4rlSubset.Make(from, to);
         ExactGuidanceSubset.Make(from, to);
-        LossSubset.Make(from, to);
-        MujocoSubset.Make(from, to);
         NetworkSubset.Make(from, to);
         SolverSubset.Make(from, to);
         ToySubset.Make(from, to);
