@@ -1,1 +1,3 @@
 global using Tilt.Model;
+global using TorchSharp;
+global using static TorchSharp.torch;

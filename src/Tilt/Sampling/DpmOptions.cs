@@ -25,21 +25,4 @@ public sealed record DpmOptions
 
     /// <summary>Keeps x̂₀ in range; for <see cref="Prediction.Clean"/> only.</summary>
     public Thresholding? Thresholding { get; init; }
-
-    /// <summary>The order of one multistep step.</summary>
-    /// <param name="step">From 1 to N.</param>
-    /// <param name="steps">N.</param>
-    internal int OrderOf(int step, int steps)
-    {
-        var lowered = LowerOrderFinal switch
-        {
-            LowerOrderFinal.BelowTen => steps < 10,
-            LowerOrderFinal.BelowFifteen => steps < 15,
-            _ => false,
-        };
-        // The first steps lack the history for more; they are not lowered further (upstream's rule).
-        return step < Order ? step
-            : lowered ? Math.Min(Order, steps + 1 - step)
-            : Order;
-    }
 }

@@ -51,7 +51,7 @@ public static partial class DpmSolver
         {
             using var step = NewDisposeScope();
             var (s, t) = (levels[i], levels[i + 1]);
-            var order = options.OrderOf(i + 1, steps);
+            var order = MultistepOrder.Of(i + 1, steps, options.Order, options.LowerOrderFinal);
             var c = DpmStep.Between(s, t, options.Prediction);
 
             var m0 = SolverTools.Evaluate(noise, x, s, options.Prediction, options.Thresholding);

@@ -51,6 +51,10 @@ public static class Sampler
 
         using var scope = NewDisposeScope();
         using var inference = no_grad();
+        if (xT.shape[0] == 0)
+        {
+            return xT.detach().clone().MoveToOuterDisposeScope();
+        }
         var (start, end) = options.Span(schedule);
         var x = solver.Run(noise, xT, new(schedule, options, start, end, hook, generator));
         if (options.DenoiseToZero)
@@ -89,6 +93,26 @@ public static class Sampler
         }
         var (start, end) = options.Span(schedule);
         return solver.Run(noise, x0, new(schedule, options, end, start, hook));
+    }
+
+    /// <summary>The same run as plain coefficients, for carrying it out without this library's tensors.</summary>
+    /// <param name="schedule">The schedule that the model was trained with.</param>
+    /// <param name="options">As for sampling; the solver must be deterministic with a fixed number of evaluations.</param>
+    /// <exception cref="TiltException">The options do not make sense, or the run is not linear in the model's values.</exception>
+    public static SolverPlan Plan(NoiseSchedule schedule, SamplerOptions options)
+    {
+        options.Validate(schedule);
+        var solver = Solvers.Find(options.Solver);
+        if (solver.Plan is null || options.Eta > 0 || options.Thresholding is not null)
+        {
+            throw TiltException.Usage(
+                $"The solver '{solver.Name}' with these options cannot be planned ahead: expected a deterministic solver with a fixed "
+                    + "number of evaluations, eta 0 and no thresholding. Use dpm-solver++-2m or ddim."
+            );
+        }
+        var (start, end) = options.Span(schedule);
+        var plan = solver.Plan(new(schedule, options, start, end));
+        return options.DenoiseToZero ? plan.ThenDenoise() : plan;
     }
 
     /// <summary>Standard normal noise, drawn on the CPU and then moved, so that a seed means the same everywhere.</summary>

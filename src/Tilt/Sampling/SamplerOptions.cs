@@ -1,28 +1,5 @@
 namespace Tilt.Sampling;
 
-/// <summary>When the last steps of a multistep solver fall back to lower orders, which steadies short runs.</summary>
-public enum LowerOrderFinal
-{
-    /// <summary>Never (the CEP authors' copy has no such option).</summary>
-    Off,
-
-    /// <summary>Below 10 evaluations, as upstream's code does.</summary>
-    BelowTen,
-
-    /// <summary>Below 15 evaluations, as upstream's documentation says.</summary>
-    BelowFifteen,
-}
-
-/// <summary>How a second-order step weighs the difference of two model values.</summary>
-public enum DpmFlavor
-{
-    /// <summary>Half the weight of the value itself: upstream's <c>dpmsolver</c>; <c>midpoint</c> in SDE solvers.</summary>
-    Midpoint,
-
-    /// <summary>The exact weight φ₂ of the derivative: upstream's <c>taylor</c>; <c>heun</c> in SDE solvers.</summary>
-    Taylor,
-}
-
 /// <summary>Everything that decides how samples are drawn from a noise predictor.</summary>
 public sealed record SamplerOptions
 {
@@ -103,11 +80,10 @@ public sealed record SamplerOptions
     public void Validate(NoiseSchedule schedule)
     {
         var solver = Solvers.Find(Solver);
-        if (solver.Evaluations is not null && (Evaluations < solver.Order || Evaluations > 1_000_000))
+        if (solver.Evaluations is not null && (Evaluations < solver.Fewest || Evaluations > 1_000_000))
         {
             throw TiltException.Usage(
-                $"Option evaluations is {Evaluations}; the solver '{solver.Name}' has order {solver.Order} and needs from "
-                    + $"{solver.Order} to 1000000."
+                $"Option evaluations is {Evaluations}; the solver '{solver.Name}' needs from {solver.Fewest} to 1000000."
             );
         }
 
@@ -132,10 +108,10 @@ public sealed record SamplerOptions
             );
         }
 
-        if (Singlestep == SinglestepLayout.Fixed && !solver.Name.EndsWith("-fixed", StringComparison.Ordinal))
+        if (Singlestep == SinglestepLayout.Fixed && solver.TakesLayout)
         {
             throw TiltException.Usage(
-                "Option singlestep is Fixed; expected Upstream or CepCopy. For equal strides choose a solver whose name ends in -fixed."
+                $"Option singlestep is Fixed; expected Upstream or CepCopy. For equal strides use the solver '{solver.Name}-fixed'."
             );
         }
         if (!(Eta >= 0) || !(Eta <= 1))

@@ -20,6 +20,8 @@ public class MakeSubsets
 
         D4rlSubset.Make(from, to);
         ExactGuidanceSubset.Make(from, to);
+        LossSubset.Make(from, to);
+        MujocoSubset.Make(from, to);
         NetworkSubset.Make(from, to);
         SolverSubset.Make(from, to);
         ToySubset.Make(from, to);
