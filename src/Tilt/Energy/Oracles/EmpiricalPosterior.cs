@@ -14,13 +14,21 @@ namespace Tilt.Energy.Oracles;
 /// </remarks>
 public sealed class EmpiricalPosterior : IDisposable
 {
-    // 128 × 4096 numbers: a few of these stay in the second-level cache.
-    private const long SampleBlock = 128;
-    private const long PointBlock = 4096;
+    // 64 × 2048 numbers: a few of these stay in the second-level cache.
+    private const long SampleBlock = 64;
+    private const long PointBlock = 2048;
+
+    // Up to so many dimensions differences are formed one by one; beyond, squares are expanded into a matrix product.
+    private const int DirectDimensions = 8;
+
+    // Up to so many dimensions the posterior covariance is formed as a matrix.
+    private const int CovarianceDimensions = 32;
 
     private readonly Tensor _points; // [N, D]
     private readonly Tensor _columns; // [D, N], contiguous
+    private readonly Tensor _squares; // ‖x_i‖², [N]
     private readonly Tensor? _energies; // [N]
+    private readonly (double Min, double Max) _range; // of the energies
 
     /// <summary>The posterior of a data set.</summary>
     /// <param name="points">x_i, [N, D], float32 or float64, on the CPU. Copied.</param>
@@ -39,11 +47,13 @@ public sealed class EmpiricalPosterior : IDisposable
         RequireFinite(points, "points");
         _points = points.detach().clone().DetachFromDisposeScope();
         _columns = _points.t().contiguous().DetachFromDisposeScope();
+        _squares = _points.square().sum(-1).DetachFromDisposeScope();
         if (energies is not null)
         {
             Expect.Shape(energies, points.shape[0]);
             RequireFinite(energies, "energies");
             _energies = energies.detach().to(points.dtype).clone().DetachFromDisposeScope();
+            _range = (_energies.min().ToDouble(), _energies.max().ToDouble());
         }
     }
 
@@ -62,7 +72,7 @@ public sealed class EmpiricalPosterior : IDisposable
             return epsilon.MoveToOuterDisposeScope();
         };
 
-    /// <summary>E[x₀ | x_t], differentiable once: ∂E[x₀]/∂x_t = (α_t/σ_t²)·Cov[x₀ | x_t].</summary>
+    /// <summary>E[x₀ | x_t], differentiable once in up to 32 dimensions: ∂E[x₀]/∂x_t = (α_t/σ_t²)·Cov[x₀ | x_t].</summary>
     /// <param name="xt">Noisy samples, [B, D].</param>
     /// <param name="level">Their level, with σ_t &gt; 0.</param>
     /// <returns>[B, D].</returns>
@@ -73,6 +83,13 @@ public sealed class EmpiricalPosterior : IDisposable
         if (!Records(xt))
         {
             return Sum(xt, level, _points, new Tilt())[0].Mean.to(xt.dtype).MoveToOuterDisposeScope();
+        }
+        if (d > CovarianceDimensions)
+        {
+            throw new NotSupportedException(
+                $"The derivative of the posterior mean is a {d}×{d} matrix per sample; up to {CovarianceDimensions} dimensions are "
+                    + $"supported. {nameof(Dps)} needs no such matrix."
+            );
         }
         Tensor mean,
             jacobian;
@@ -124,7 +141,7 @@ public sealed class EmpiricalPosterior : IDisposable
                 gradient;
             using (no_grad())
             {
-                var sums = Sum(xt, level, _points, new Tilt(), TiltBy(beta));
+                var sums = Sum(xt, level, _points, new Tilt(), TiltWithin(beta));
                 value = sums[0].LogSum - sums[1].LogSum;
                 gradient = level.Alpha / (level.Sigma * level.Sigma) * (sums[0].Mean - sums[1].Mean);
             }
@@ -160,8 +177,34 @@ public sealed class EmpiricalPosterior : IDisposable
     /// <summary>β·E(E[x₀ | x_t]) with this data set's noise: the optimum of DPS. Not exact.</summary>
     /// <param name="energy">E as a differentiable function of x₀.</param>
     /// <param name="beta">β, at least 0.</param>
-    public IntermediateEnergy Dps(EnergyFunction energy, double beta) =>
-        DiffusionPosteriorSampling.Energy(Noise, energy, beta);
+    /// <remarks>
+    /// <see cref="DiffusionPosteriorSampling"/> with this noise, its gradient (α_t/σ_t²)·Cov(x₀, x₀·g | x_t), g = β·∇E(E[x₀ | x_t]),
+    /// summed without the covariance matrix.
+    /// </remarks>
+    public IntermediateEnergy Dps(EnergyFunction energy, double beta)
+    {
+        ArgumentNullException.ThrowIfNull(energy);
+        RequireBeta(beta);
+        return (xt, level) =>
+        {
+            using var scope = NewDisposeScope();
+            var mean = Mean(xt.detach(), level).to(_points.dtype);
+            if (!Records(xt))
+            {
+                return (beta * energy(mean.to(xt.dtype))).MoveToOuterDisposeScope();
+            }
+            var leaf = mean.detach().requires_grad_();
+            var value = beta * energy(leaf);
+            var slope = autograd.grad([value.sum()], [leaf])[0];
+            Tensor gradient;
+            using (no_grad())
+            {
+                var along = Covariance(xt, level, slope, mean);
+                gradient = level.Alpha / (level.Sigma * level.Sigma) * along;
+            }
+            return Joined(value.detach(), gradient, xt).MoveToOuterDisposeScope();
+        };
+    }
 
     /// <summary>The energy of a place: E(x) ≈ −(1/β)·log E[exp(−β·E) | x_t = x] at a nearly clean level.</summary>
     /// <param name="beta">β; 0 gives its limit, the mean energy of the place.</param>
@@ -196,6 +239,7 @@ public sealed class EmpiricalPosterior : IDisposable
     {
         _points.Dispose();
         _columns.Dispose();
+        _squares.Dispose();
         _energies?.Dispose();
     }
 
@@ -253,17 +297,26 @@ public sealed class EmpiricalPosterior : IDisposable
                 var width = Math.Min(PointBlock, Count - first);
                 var logWeight = LogWeights(rows, level, first, width);
                 var averaged = features.narrow(0, first, width);
+                Tensor? max = null,
+                    weight = null;
                 for (var k = 0; k < tilts.Length; k++)
                 {
-                    var log = tilts[k].Shift is { } shift ? logWeight + shift.narrow(0, first, width) : logWeight;
-                    log = tilts[k].Squared ? 2 * log : log;
-                    var max = log.amax([1]);
-                    max = state[k] is { } seen ? maximum(max, seen.Max) : max;
-                    var weight = (log - max.unsqueeze(1)).exp_();
+                    if (tilts[k].Factor is { } factor)
+                    {
+                        weight = weight! * factor.narrow(0, first, width);
+                    }
+                    else
+                    {
+                        var log = tilts[k].Shift is { } shift ? logWeight + shift.narrow(0, first, width) : logWeight;
+                        log = tilts[k].Squared ? 2 * log : log;
+                        max = log.amax([1]);
+                        max = state[k] is { } seen ? maximum(max, seen.Max) : max;
+                        weight = (log - max.unsqueeze(1)).exp_();
+                    }
                     var (sum, mean) = (weight.sum(1), weight.matmul(averaged));
                     if (state[k] is { } old)
                     {
-                        var shrink = (old.Max - max).exp();
+                        var shrink = (old.Max - max!).exp();
                         sum += old.Sum * shrink;
                         mean += old.Mean * shrink.unsqueeze(1);
                         old.Max.Dispose();
@@ -271,7 +324,7 @@ public sealed class EmpiricalPosterior : IDisposable
                         old.Mean.Dispose();
                     }
                     state[k] = (
-                        max.MoveToOuterDisposeScope(),
+                        max!.alias().MoveToOuterDisposeScope(),
                         sum.MoveToOuterDisposeScope(),
                         mean.MoveToOuterDisposeScope()
                     );
@@ -280,7 +333,7 @@ public sealed class EmpiricalPosterior : IDisposable
             for (var k = 0; k < tilts.Length; k++)
             {
                 var (max, sum, mean) = state[k]!.Value;
-                logSums[k].Add((max + sum.log()).MoveToOuterDisposeScope());
+                logSums[k].Add((max + sum.log() + tilts[k].LogFactor).MoveToOuterDisposeScope());
                 means[k].Add((mean / sum.unsqueeze(1)).MoveToOuterDisposeScope());
             }
         }
@@ -295,29 +348,86 @@ public sealed class EmpiricalPosterior : IDisposable
         return answers;
     }
 
-    /// <summary>−‖x − α·x_i‖²/(2σ²), [b, width], from the differences themselves: expanding the square would cancel at small σ.</summary>
+    /// <summary>Cov(x₀, x₀·g | x_t) of each sample with a g of its own, [B, D].</summary>
+    private Tensor Covariance(Tensor xt, NoiseLevel level, Tensor slope, Tensor mean)
+    {
+        var x = xt.detach().to(_points.dtype);
+        var logSum = Sum(xt, level, _points.narrow(1, 0, 1), new Tilt())[0].LogSum;
+        var parts = new List<Tensor> { x.new_empty(0, Dimension) };
+        for (long from = 0; from < x.shape[0]; from += SampleBlock)
+        {
+            using var block = NewDisposeScope();
+            var length = Math.Min(SampleBlock, x.shape[0] - from);
+            var (rows, g, centre) = (
+                x.narrow(0, from, length),
+                slope.narrow(0, from, length),
+                mean.narrow(0, from, length)
+            );
+            var logs = logSum.narrow(0, from, length).unsqueeze(1);
+            var level0 = (g * centre).sum(-1, keepdim: true);
+            var total = zeros_like(rows);
+            for (long first = 0; first < Count; first += PointBlock)
+            {
+                using var chunk = NewDisposeScope();
+                var width = Math.Min(PointBlock, Count - first);
+                var weight = (LogWeights(rows, level, first, width) - logs).exp_();
+                var along = g.matmul(_columns.narrow(1, first, width)) - level0;
+                // Centred in one factor only: the weights sum to 1, so that is enough.
+                total.add_(weight.mul_(along).matmul(_points.narrow(0, first, width)));
+            }
+            parts.Add(total.MoveToOuterDisposeScope());
+        }
+        return cat(parts, 0);
+    }
+
+    /// <summary>−‖x − α·x_i‖²/(2σ²), [b, width].</summary>
+    /// <remarks>From the differences themselves where they are few: expanding the square cancels digits at small σ.</remarks>
     private Tensor LogWeights(Tensor rows, NoiseLevel level, long first, long width)
     {
         using var scope = NewDisposeScope();
+        var unit = -0.5 / (level.Sigma * level.Sigma);
+        if (Dimension > DirectDimensions)
+        {
+            var own = rows.square().sum(-1, keepdim: true) * unit;
+            var theirs = _squares.narrow(0, first, width) * (unit * level.Alpha * level.Alpha);
+            var product = (rows * (-2 * unit * level.Alpha)).matmul(_columns.narrow(1, first, width));
+            return product.add_(theirs).add_(own).MoveToOuterDisposeScope();
+        }
         Tensor? squared = null;
         for (var d = 0; d < Dimension; d++)
         {
-            var scaled = _columns[d].narrow(0, first, width) * level.Alpha;
-            var offset = rows.narrow(1, d, 1) - scaled;
-            offset = offset.mul_(offset);
-            squared = squared is null ? offset : squared.add_(offset);
+            var offset = rows.narrow(1, d, 1) - _columns[d].narrow(0, first, width) * level.Alpha;
+            squared = squared is null ? offset.mul_(offset) : squared.addcmul_(offset, offset, 1);
         }
-        return squared!.mul_(-0.5 / (level.Sigma * level.Sigma)).MoveToOuterDisposeScope();
+        return squared!.mul_(unit).MoveToOuterDisposeScope();
     }
 
     private Tilt TiltBy(double beta) => new(-beta * Energies(beta));
 
-    private Tensor Energies(double beta)
+    /// <summary>The same tilt as factors of the untilted weights, which saves their exponentials, where none can underflow.</summary>
+    private Tilt TiltWithin(double beta)
+    {
+        // A point that matters to p may weigh e^(−range) of the heaviest one of q; both must be far from the smallest number.
+        var range = beta * (_range.Max - _range.Min);
+        if (range > (_points.dtype == ScalarType.Float64 ? 300 : 40))
+        {
+            return TiltBy(beta);
+        }
+        var lowest = beta * _range.Min;
+        return new(Factor: (lowest - beta * Energies(beta)).exp(), LogFactor: -lowest);
+    }
+
+    private static void RequireBeta(double beta)
     {
         if (!(beta >= 0 && double.IsFinite(beta)))
         {
             throw new ArgumentOutOfRangeException(nameof(beta), beta, "β must be finite and at least 0.");
         }
+    }
+
+    private Tensor Energies(double beta)
+    {
+        RequireBeta(beta);
         return _energies
             ?? throw new InvalidOperationException("This data set has no energies. Give them to the constructor.");
     }
@@ -342,6 +452,15 @@ public sealed class EmpiricalPosterior : IDisposable
         }
     }
 
-    /// <summary>What is added to the log weights, and whether the weights are then squared.</summary>
-    private readonly record struct Tilt(Tensor? Shift = null, bool Squared = false);
+    /// <summary>How the weights exp(l_i) are changed: by a shift of their logs, or by a factor on top of the first sum's weights.</summary>
+    /// <param name="Shift">Added to l, [N].</param>
+    /// <param name="Squared">Whether the weights are then squared.</param>
+    /// <param name="Factor">Multiplies the weights of the first sum, [N].</param>
+    /// <param name="LogFactor">The log of what all factors were divided by.</param>
+    private readonly record struct Tilt(
+        Tensor? Shift = null,
+        bool Squared = false,
+        Tensor? Factor = null,
+        double LogFactor = 0
+    );
 }

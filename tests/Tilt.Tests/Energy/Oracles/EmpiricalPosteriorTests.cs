@@ -52,6 +52,79 @@ public class EmpiricalPosteriorTests
         );
     }
 
+    [Theory]
+    [InlineData(12, 5.0)]
+    [InlineData(12, 400.0)]
+    [InlineData(40, 5.0)]
+    public void Agrees_with_the_sums_written_out_in_many_dimensions_and_at_any_beta(int dimensions, double beta)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(8);
+        var x = randn(3000, dimensions, dtype: ScalarType.Float64, generator: generator);
+        var e = randn(3000, dtype: ScalarType.Float64, generator: generator);
+        using var posterior = new EmpiricalPosterior(x, e);
+        var level = Schedule.At(0.4);
+        var xt = Noised(x.narrow(0, 0, 70), level, 3);
+
+        Tensor Logs(Tensor at) =>
+            -((at.unsqueeze(1) - level.Alpha * x).pow(2)).sum(-1) / (2 * level.Sigma * level.Sigma);
+        IntermediateEnergy exact = (at, _) => Logs(at).logsumexp(-1) - (Logs(at) - beta * e).logsumexp(-1);
+        Close.Relative(exact(xt, level), posterior.Exact(beta)(xt, level), 1e-10, "E_t");
+        Close.Relative(exact.Gradient(xt, level), posterior.Exact(beta).Gradient(xt, level), 1e-9, "∇E_t");
+
+        var energy = QuadraticEnergy.Around(new double[dimensions], 0.7);
+        IntermediateEnergy dps = (at, _) => beta * energy.At(nn.functional.softmax(Logs(at), -1).matmul(x));
+        Close.Relative(dps(xt, level), posterior.Dps(energy.Function, beta)(xt, level), 1e-9, "DPS");
+        Close.Relative(dps.Gradient(xt, level), posterior.Dps(energy.Function, beta).Gradient(xt, level), 1e-9, "∇DPS");
+
+        IntermediateEnergy generic = DiffusionPosteriorSampling.Energy(posterior.Noise, energy.Function, beta);
+        if (dimensions <= 32)
+        {
+            Close.Relative(dps.Gradient(xt, level), generic.Gradient(xt, level), 1e-9, "∇DPS through the noise");
+        }
+        else
+        {
+            Assert.Throws<NotSupportedException>(() => generic.Gradient(xt, level));
+        }
+    }
+
+    [Fact]
+    public void Posteriors_obey_the_identities_that_guidance_rests_on()
+    {
+        using var scope = NewDisposeScope();
+        var (x, e) = Pool(150);
+        using var posterior = new EmpiricalPosterior(x, e);
+        var level = Schedule.At(0.25);
+        var xt = Noised(x.narrow(0, 0, 25), level, 9);
+        const double beta = 4;
+        var pull = level.Alpha / (level.Sigma * level.Sigma);
+        Tensor Log(Tensor at) =>
+            -((at.unsqueeze(1) - level.Alpha * x).pow(2)).sum(-1) / (2 * level.Sigma * level.Sigma);
+
+        // ∇ log q(x₀ | x_t) = (α/σ²)·(x₀ − E[x₀ | x_t]), for one x₀.
+        IntermediateEnergy one = (at, _) => nn.functional.log_softmax(Log(at), -1).select(1, 7);
+        Close.Relative(pull * (x[7] - posterior.Mean(xt, level)), one.Gradient(xt, level), 1e-9, "posterior score");
+
+        // p(x₀ | x_t) = q(x₀ | x_t)·exp(−β·E(x₀) + E_t(x_t)).
+        var q = nn.functional.softmax(Log(xt), -1);
+        var p = nn.functional.softmax(Log(xt) - beta * e, -1);
+        var exact = posterior.Exact(beta)(xt, level).unsqueeze(1);
+        Close.Absolute(p, q * (-beta * e + exact).exp(), 1e-12, "tilted posterior");
+
+        // −∇E_t = (α/σ²)·(E_p[x₀ | x_t] − E_q[x₀ | x_t]).
+        Close.Relative(pull * (q.matmul(x) - p.matmul(x)), posterior.Exact(beta).Gradient(xt, level), 1e-9, "means");
+
+        // Without signal the posterior is the data and E_t is −log Z.
+        var deaf = Schedule.At(1) with
+        {
+            Alpha = 0,
+            Sigma = 1,
+        };
+        var end = posterior.Exact(beta)(xt, deaf);
+        Close.Absolute(full_like(end, -posterior.LogNormalizer(beta)), end, 1e-12, "−log Z");
+        Close.Absolute(zeros_like(xt), posterior.Exact(beta).Gradient(xt, deaf), 1e-12, "no guidance");
+    }
+
     [Fact]
     public void Exact_energy_is_the_log_ratio_of_the_marginals()
     {
