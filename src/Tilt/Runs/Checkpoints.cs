@@ -160,31 +160,32 @@ public sealed class Checkpoints
     /// <exception cref="TiltException">There are checkpoints, and all of them are damaged.</exception>
     public Checkpoint? Latest(Action<string>? say = null, bool setAside = false)
     {
-        var problems = new List<string>();
+        var damaged = new List<(long Step, string Problem)>();
         foreach (var step in Steps)
         {
             try
             {
                 var whole = Verify(PathOf(step));
-                foreach (var problem in problems)
+                foreach (var (passed, problem) in damaged)
                 {
                     say?.Invoke($"{problem} Using the checkpoint of step {step} instead.");
+                    // Only now: were none whole, setting all aside would look like a run without checkpoints.
+                    if (setAside)
+                    {
+                        SetAside(PathOf(passed));
+                    }
                 }
                 return whole;
             }
             catch (TiltException error)
             {
-                problems.Add(error.Message);
-                if (setAside)
-                {
-                    SetAside(PathOf(step));
-                }
+                damaged.Add((step, error.Message));
             }
         }
-        return problems.Count == 0
+        return damaged.Count == 0
             ? null
             : throw new TiltException(
-                $"{Folder}: no checkpoint is whole. {string.Join(" ", problems)} Train in another folder, or restore the files."
+                $"{Folder}: no checkpoint is whole. {string.Join(" ", damaged.Select(one => one.Problem))} Train in another folder, or restore the files."
             );
     }
 

@@ -244,7 +244,7 @@ public static class OptionRecords
             var property = type.Properties.FirstOrDefault(known => known.Name == name);
             if (property is null)
             {
-                var known = type.Properties.Select(candidate => candidate.Name).ToList();
+                var known = type.Properties.Select(candidate => prefix + candidate.Name).ToList();
                 throw TiltException.Usage($"{source}: {Suggest.Unknown("option", prefix + name, known).Message}");
             }
             if (value is JsonObject nested)

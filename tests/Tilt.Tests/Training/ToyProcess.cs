@@ -34,7 +34,12 @@ namespace Tilt.Tests.Training
         private readonly Task<string> _output;
         private readonly Task<string> _errors;
 
-        public ToyProcess(string folder, ToyOptions options, TrainerOptions? trainer = null)
+        public ToyProcess(
+            string folder,
+            ToyOptions options,
+            TrainerOptions? trainer = null,
+            IReadOnlyDictionary<string, string>? environment = null
+        )
         {
             var assembly = typeof(ToyProcess).Assembly.Location;
             var start = new ProcessStartInfo("dotnet", [assembly])
@@ -48,6 +53,10 @@ namespace Tilt.Tests.Training
             start.Environment[FolderVariable] = folder;
             start.Environment[OptionsVariable] = JsonSerializer.Serialize(options, ToyJson.Default.ToyOptions);
             start.Environment[TrainerVariable] = JsonSerializer.Serialize(trainer ?? ToyTraining.Often);
+            foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            {
+                start.Environment[name] = value;
+            }
             _process = Process.Start(start)!;
             _output = _process.StandardOutput.ReadToEndAsync();
             _errors = _process.StandardError.ReadToEndAsync();

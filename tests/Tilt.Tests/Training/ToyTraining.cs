@@ -24,6 +24,10 @@ public sealed record ToyOptions
     /// <summary>The step whose loss is NaN; −1 for none.</summary>
     [MayChangeOnResume]
     public long NanAt { get; init; } = -1;
+
+    /// <summary>Whether to record the process's memory.</summary>
+    [MayChangeOnResume]
+    public bool Watch { get; init; }
 }
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
@@ -194,5 +198,9 @@ public sealed class ToyTraining : IDisposable
         _seen += x.shape[0];
         context.Record("loss", loss);
         context.Record("rate", _options.LearningRate);
+        if (_options.Watch && context.TotalStep % 50 == 0)
+        {
+            context.Record("megabytes", Environment.WorkingSet / 1048576.0);
+        }
     }
 }
