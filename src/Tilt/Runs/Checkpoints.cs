@@ -262,7 +262,7 @@ public sealed class Checkpoints
     /// <summary>The state as text, with the hash of its own text in front: <c>{"sha256": "…", "content": …}</c>.</summary>
     private static byte[] Seal(CheckpointState state)
     {
-        var content = JsonSerializer.SerializeToUtf8Bytes(state, RunsJson.Default.CheckpointState);
+        var content = Encoding.UTF8.GetBytes(OptionRecords.ToJson(state, RunsJson.Default.CheckpointState));
         return [.. Front(ContentHash.Of(content)), .. content, .. Back];
     }
 
@@ -286,7 +286,7 @@ public sealed class Checkpoints
             {
                 try
                 {
-                    return JsonSerializer.Deserialize(content, RunsJson.Default.CheckpointState)!;
+                    return JsonText.Read(Encoding.UTF8.GetString(content), RunsJson.Default.CheckpointState);
                 }
                 catch (JsonException error)
                 {

@@ -154,7 +154,7 @@ public sealed class JsonLines : IDisposable
     {
         try
         {
-            var text = System.Text.Encoding.UTF8.GetBytes(line.ToJsonString() + "\n");
+            var text = System.Text.Encoding.UTF8.GetBytes(line.ToJsonString(JsonText.Line) + "\n");
             _stream.Position = _stream.Length;
             _stream.Write(text);
         }

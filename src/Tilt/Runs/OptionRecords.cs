@@ -34,7 +34,7 @@ public static class OptionRecords
     /// <param name="options">The record.</param>
     /// <param name="type">Its source-generated description.</param>
     public static string ToJson<T>(T options, JsonTypeInfo<T> type) =>
-        JsonNode.Parse(JsonSerializer.SerializeToUtf8Bytes(options, type))!.ToJsonString(Indented) + "\n";
+        JsonSerializer.SerializeToNode(options, type)!.ToJsonString(JsonText.Indented) + "\n";
 
     /// <summary>A record from JSON.</summary>
     /// <param name="json">A JSON object. Absent names keep their defaults.</param>
@@ -57,7 +57,7 @@ public static class OptionRecords
             throw TiltException.Usage($"{source}: found {Kind(node)}; expected a JSON object of options.");
         }
         RefuseUnknown(root, type, source, "");
-        return FromNode(root, type, source);
+        return FromNode(JsonText.OverDefaults(root, type), type, source);
     }
 
     /// <summary>A copy with some options altered.</summary>
@@ -123,8 +123,6 @@ public static class OptionRecords
                 .Select(pair => (pair.name, pair.Item2, pair.Item3, free.Contains(pair.name))),
         ];
     }
-
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     private sealed record Option(string Path, JsonTypeInfo Type, bool MayChange)
     {
@@ -247,6 +245,12 @@ public static class OptionRecords
                 var known = type.Properties.Select(candidate => prefix + candidate.Name).ToList();
                 throw TiltException.Usage($"{source}: {Suggest.Unknown("option", prefix + name, known).Message}");
             }
+            if (value is null && !property.IsSetNullable)
+            {
+                throw TiltException.Usage(
+                    $"{source}: option '{prefix}{name}': found null; expected {Expected(property.PropertyType)}."
+                );
+            }
             if (value is JsonObject nested)
             {
                 RefuseUnknown(nested, type.Options.GetTypeInfo(property.PropertyType), source, $"{prefix}{name}.");
@@ -291,7 +295,7 @@ public static class OptionRecords
             : plain == typeof(int) || plain == typeof(long) ? "a whole number"
             : plain == typeof(double) || plain == typeof(float) ? "a number"
             : plain == typeof(string) ? "a text"
-            : "a list or object";
+            : "a list or an object";
     }
 
     private static JsonNode? Find(JsonNode? node, string path)

@@ -192,7 +192,7 @@ public sealed class RunFolder : IDisposable
     {
         var optionsFile = System.IO.Path.Combine(path, OptionsName);
         var manifest = RunManifest.Read(System.IO.Path.Combine(path, ManifestName));
-        var stored = OptionRecords.Parse(RunsJson.ReadText(optionsFile), optionsFile, type);
+        var stored = OptionRecords.Parse(JsonText.ReadFile(optionsFile), optionsFile, type);
         var differences = OptionRecords.Differences(stored, options, type);
         var fixedOnes = differences.Where(difference => !difference.MayChange).ToList();
         if (fixedOnes.Count > 0)
@@ -366,7 +366,7 @@ public sealed class RunReader
     public T Options<T>(JsonTypeInfo<T> type)
     {
         var file = System.IO.Path.Combine(Path, RunFolder.OptionsName);
-        return OptionRecords.Parse(RunsJson.ReadText(file), file, type);
+        return OptionRecords.Parse(JsonText.ReadFile(file), file, type);
     }
 
     /// <summary>options.json as it stands.</summary>
@@ -375,7 +375,7 @@ public sealed class RunReader
         var file = System.IO.Path.Combine(Path, RunFolder.OptionsName);
         try
         {
-            return JsonNode.Parse(RunsJson.ReadText(file))!.AsObject();
+            return JsonNode.Parse(JsonText.ReadFile(file))!.AsObject();
         }
         catch (Exception error) when (error is System.Text.Json.JsonException or InvalidOperationException)
         {

@@ -157,11 +157,11 @@ public sealed record RunManifest
         };
     }
 
-    internal string ToJson() => JsonSerializer.Serialize(this, RunsJson.Default.RunManifest) + "\n";
+    internal string ToJson() => OptionRecords.ToJson(this, RunsJson.Default.RunManifest);
 
     internal static RunManifest Read(string path)
     {
-        var text = RunsJson.ReadText(path);
+        var text = JsonText.ReadFile(path);
         try
         {
             // A later version may have other fields, so its number is looked at first.
@@ -175,7 +175,7 @@ public sealed record RunManifest
                         + $"{RunFolder.Format}. Use that version of Tilt for it, or choose another folder."
                 );
             }
-            return JsonSerializer.Deserialize(text, RunsJson.Default.RunManifest)!;
+            return JsonText.Read(text, RunsJson.Default.RunManifest);
         }
         catch (Exception error)
             when (error is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
@@ -278,13 +278,13 @@ public sealed record RunStatus
     /// <summary>Why it stopped or failed.</summary>
     public string? Message { get; init; }
 
-    internal string ToJson() => JsonSerializer.Serialize(this, RunsJson.Default.RunStatus) + "\n";
+    internal string ToJson() => OptionRecords.ToJson(this, RunsJson.Default.RunStatus);
 
     internal static RunStatus? TryRead(string path)
     {
         try
         {
-            return JsonSerializer.Deserialize(RunsJson.ReadText(path), RunsJson.Default.RunStatus);
+            return JsonText.Read(JsonText.ReadFile(path), RunsJson.Default.RunStatus);
         }
         catch (Exception error) when (error is TiltException or JsonException)
         {
@@ -296,22 +296,9 @@ public sealed record RunStatus
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    WriteIndented = true
+    RespectNullableAnnotations = true
 )]
 [JsonSerializable(typeof(RunManifest))]
 [JsonSerializable(typeof(RunStatus))]
 [JsonSerializable(typeof(CheckpointState))]
-internal sealed partial class RunsJson : JsonSerializerContext
-{
-    internal static string ReadText(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new TiltException($"{path}: cannot be read: {error.Message}", inner: error);
-        }
-    }
-}
+internal sealed partial class RunsJson : JsonSerializerContext;

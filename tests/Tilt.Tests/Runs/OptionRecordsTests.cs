@@ -87,6 +87,28 @@ public class OptionRecordsTests
     }
 
     [Fact]
+    public void What_a_file_does_not_name_has_the_record_s_default_not_the_type_s()
+    {
+        var read = OptionRecords.Parse(
+            """{"steps": 5, "network": {"note": "β"}}""",
+            "options.json",
+            OuterJson.Default.OuterOptions
+        );
+
+        Assert.Equal(
+            Json(
+                Defaults with
+                {
+                    Steps = 5,
+                    Network = new InnerOptions { Note = "β" },
+                }
+            ),
+            Json(read)
+        );
+        Assert.Contains("\"β\"", Json(read));
+    }
+
+    [Fact]
     public void Every_kind_of_option_can_be_set_by_name()
     {
         var options = Set(
@@ -147,6 +169,8 @@ public class OptionRecordsTests
     [InlineData("""{"network": {"width": 1.5}}""", "option 'network.width': found 1.5; expected a whole number")]
     [InlineData("""{"shade": "Drak"}""", "option 'shade': found \"Drak\"; expected one of Light, VeryDark")]
     [InlineData("""{"beta": -1}""", "option 'beta': found -1; expected 0 or more")]
+    [InlineData("""{"betas": null}""", "option 'betas': found null; expected a list or an object")]
+    [InlineData("""{"network": {"width": null}}""", "option 'network.width': found null; expected a whole number")]
     [InlineData("""{"steps": 5, "steps": 6}""", "not valid JSON")]
     [InlineData("""{"steps": 5""", "not valid JSON")]
     [InlineData("""[5]""", "found Array; expected a JSON object of options")]

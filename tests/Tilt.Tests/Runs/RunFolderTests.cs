@@ -164,6 +164,13 @@ public class RunFolderTests
                 Assert.Throws<TiltException>(action).Message
             );
         }
+        foreach (var text in new[] { "{}", "[]", "{", """{"format": 1, "data": null}""" })
+        {
+            File.WriteAllText(file, text);
+            Assert.Contains("not a run's manifest", Assert.Throws<TiltException>(() => RunReader.Open(folder)).Message);
+        }
+        File.WriteAllText(file, """{"format": 1}""");
+        Assert.Empty(RunReader.Open(folder).Manifest.Data);
         File.WriteAllText(file, "{}");
         Assert.Contains("not a run's manifest", Assert.Throws<TiltException>(() => RunReader.Open(folder)).Message);
     }

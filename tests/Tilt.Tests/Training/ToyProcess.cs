@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using Tilt.Runs;
 using Tilt.Tests.Training;
 using Tilt.Training;
 
@@ -73,7 +74,11 @@ namespace Tilt.Tests.Training
         {
             try
             {
-                var options = JsonSerializer.Deserialize(Variable(OptionsVariable), ToyJson.Default.ToyOptions)!;
+                var options = OptionRecords.Parse(
+                    Variable(OptionsVariable),
+                    OptionsVariable,
+                    ToyJson.Default.ToyOptions
+                );
                 var trainer = JsonSerializer.Deserialize<TrainerOptions>(Variable(TrainerVariable))!;
                 Console.Out.Write(ToyTraining.TrainIn(folder, options, trainer));
                 return 0;
