@@ -1,0 +1,114 @@
+using ScottPlot;
+using SkiaSharp;
+
+namespace Tilt.Cli.Reports;
+
+/// <summary>What all figures have in common: the font, the colours, the look of a panel.</summary>
+internal static class FigureStyle
+{
+    /// <summary>The family of the font that ships with Tilt.</summary>
+    public const string FontFamily = "DejaVu Sans";
+
+    /// <summary>Size of labels, in CSS pixels.</summary>
+    public const float LabelSize = 12;
+
+    /// <summary>Size of the numbers along axes.</summary>
+    public const float TickSize = 10;
+
+    private static readonly Lazy<SKTypeface> Face = new(LoadFont);
+
+    /// <summary>Ink of text and frames.</summary>
+    public static SKColor Ink { get; } = SKColor.Parse("#222222");
+
+    /// <summary>Ink of what stands behind the data.</summary>
+    public static SKColor Faint { get; } = SKColor.Parse("#8a8a8a");
+
+    /// <summary>Labels of points: perceptually uniform, told apart by colour-blind readers, dark enough on white to its end.</summary>
+    public static IColormap Points { get; } = new Range(new ScottPlot.Colormaps.Plasma(), 0, 0.84);
+
+    /// <summary>Energies: perceptually uniform.</summary>
+    public static IColormap Energies { get; } = new ScottPlot.Colormaps.Viridis();
+
+    /// <summary>Differences: white is zero.</summary>
+    public static IColormap Differences { get; } = new ScottPlot.Colormaps.Balance();
+
+    /// <summary>Colours of series, by Okabe and Ito, which colour-blind readers tell apart; black is for the exact.</summary>
+    public static SKColor Series(int index)
+    {
+        string[] colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222"];
+        return SKColor.Parse(colors[index % colors.Length]);
+    }
+
+    /// <summary>A font of the given size, the one that ships.</summary>
+    public static SKFont Font(float size) => new(Face.Value, size) { Subpixel = true };
+
+    /// <summary>An empty panel in the common style.</summary>
+    public static Plot NewPlot()
+    {
+        _ = Face.Value; // The font must be known before the first label.
+        var plot = new Plot();
+        plot.RenderManager.ClearCanvasBeforeEachRender = false; // Other panels are on the canvas already.
+        plot.Font.Set(FontFamily);
+        plot.FigureBackground.Color = Colors.Transparent;
+        plot.DataBackground.Color = Colors.White;
+        plot.Axes.Color(Color.FromSKColor(Ink));
+        plot.Grid.MajorLineColor = Color.FromHex("#e8e8e8");
+        plot.Axes.FrameWidth(1);
+        foreach (var axis in new IAxis[] { plot.Axes.Left, plot.Axes.Bottom })
+        {
+            axis.TickLabelStyle.FontSize = TickSize;
+            axis.TickLabelStyle.FontName = FontFamily;
+            axis.MajorTickStyle.Length = 3;
+            axis.MinorTickStyle.Length = 0;
+        }
+        return plot;
+    }
+
+    /// <summary>Writes text on a canvas.</summary>
+    public static void Text(
+        SKCanvas canvas,
+        string text,
+        float x,
+        float y,
+        float size = LabelSize,
+        SKTextAlign align = SKTextAlign.Left,
+        SKColor? color = null
+    )
+    {
+        using var font = Font(size);
+        using var paint = new SKPaint { Color = color ?? Ink, IsAntialias = true };
+        canvas.DrawText(text, x, y, align, font, paint);
+    }
+
+    /// <summary>How wide a text comes out.</summary>
+    public static float WidthOf(string text, float size = LabelSize)
+    {
+        using var font = Font(size);
+        return font.MeasureText(text);
+    }
+
+    /// <summary>A colour of a map as Skia's.</summary>
+    public static SKColor At(this IColormap map, double fraction) =>
+        map.GetColor(Math.Clamp(fraction, 0, 1)).ToSKColor();
+
+    private static SKTypeface LoadFont()
+    {
+        var file = Path.Combine(AppContext.BaseDirectory, "Fonts", "DejaVuSans.ttf");
+        var face =
+            SKTypeface.FromFile(file)
+            ?? throw new TiltException(
+                $"{file}: the font of the figures is missing; build again, or run './tilt doctor'."
+            );
+        Fonts.AddFontFile(FontFamily, file);
+        Fonts.Default = FontFamily;
+        return face;
+    }
+
+    /// <summary>A part of a colour map, stretched.</summary>
+    private sealed class Range(IColormap whole, double from, double to) : IColormap
+    {
+        public string Name => whole.Name;
+
+        public Color GetColor(double position) => whole.GetColor(from + (to - from) * Math.Clamp(position, 0, 1));
+    }
+}
