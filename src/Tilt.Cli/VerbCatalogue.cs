@@ -52,7 +52,7 @@ internal static class VerbCatalogue
         {
             if (parsed.GetValue(version))
             {
-                terminal.Line(Verbs.Version.Number);
+                terminal.Line(Versions.Tilt);
             }
             else
             {

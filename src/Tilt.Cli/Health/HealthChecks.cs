@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using SkiaSharp;
+using Tilt.Cli.Reports;
 using TorchSharp;
 
 namespace Tilt.Cli.Health;
@@ -133,7 +133,7 @@ internal static class HealthChecks
                 ? new(
                     name,
                     State.Fine,
-                    $"TorchSharp {Verbs.Version.Table().Text(1, 1)}; loads and multiplies in {seconds:0.00} s"
+                    $"TorchSharp {Versions.TorchSharp}; loads and multiplies in {seconds:0.00} s"
                 )
                 : new(
                     name,
@@ -213,18 +213,13 @@ internal static class HealthChecks
     private static Finding Drawing()
     {
         const string name = "figures";
-        var font = Path.Combine(AppContext.BaseDirectory, "Fonts", "DejaVuSans.ttf");
         try
         {
-            using var face = SKTypeface.FromFile(font);
-            return face is null
-                ? new(
-                    name,
-                    State.Broken,
-                    $"{font} is missing or no font; labels would be blank",
-                    "git checkout -- src/Tilt.Cli/Fonts"
-                )
-                : new(name, State.Fine, $"Skia draws, with the font {face.FamilyName} that ships with Tilt");
+            return new(name, State.Fine, $"Skia draws, with the font {FigureStyle.CheckFont()} that ships with Tilt");
+        }
+        catch (TiltException missing)
+        {
+            return new(name, State.Broken, missing.Message, "git checkout -- src/Tilt.Cli/Fonts");
         }
         catch (Exception failure) when (failure is TypeInitializationException or DllNotFoundException)
         {

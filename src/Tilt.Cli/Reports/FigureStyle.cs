@@ -42,6 +42,10 @@ internal static class FigureStyle
     /// <summary>A font of the given size, the one that ships.</summary>
     public static SKFont Font(float size) => new(Face.Value, size) { Subpixel = true };
 
+    /// <summary>The family of the font, once Skia has read it.</summary>
+    /// <exception cref="TiltException">The file is missing, or no font.</exception>
+    public static string CheckFont() => Face.Value.FamilyName;
+
     /// <summary>An empty panel in the common style.</summary>
     public static Plot NewPlot()
     {

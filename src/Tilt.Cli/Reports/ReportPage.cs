@@ -203,7 +203,7 @@ internal sealed class ReportPage
             {(_headings.Count > 2 ? $"<nav aria-label=\"Contents\"><ol>{contents}</ol></nav>" : "")}
             {_body}{(_headings.Count > 0 ? "</section>" : "")}
             <footer>Written by Tilt {Escaped(
-                Verbs.Version.Number
+                Versions.Tilt
             )}. Colours follow palettes that colour-blind readers can tell apart.</footer>
             </main>
             </body>

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Tilt.Sampling;
+using Tilt.Toys;
 
 namespace Tilt.Cli.Verbs;
 
@@ -7,7 +9,12 @@ internal static class List
 {
     /// <summary>Every kind of name, with the catalogue it comes from.</summary>
     public static IReadOnlyDictionary<string, Func<Table>> Kinds { get; } =
-        new SortedDictionary<string, Func<Table>>(StringComparer.Ordinal) { ["schedules"] = Schedules };
+        new SortedDictionary<string, Func<Table>>(StringComparer.Ordinal)
+        {
+            ["datasets"] = DataSets,
+            ["schedules"] = Schedules,
+            ["solvers"] = AllSolvers,
+        };
 
     /// <summary>The verb.</summary>
     public static Verb Verb(Terminal terminal)
@@ -68,10 +75,44 @@ internal static class List
         }
     }
 
+    private static Table DataSets()
+    {
+        var table = new Table(
+            new TableColumn("name", "name"),
+            new TableColumn("paper", "paper"),
+            new TableColumn("labels", "labels"),
+            new TableColumn("meaning", "meaning")
+        );
+        foreach (var set in ToyDatasets.All)
+        {
+            table.Add(set.Name, ToyDatasets.Paper.Contains(set), set.HasLabels, set.Description);
+        }
+        return table;
+    }
+
     private static Table Schedules()
     {
-        var table = new Table(new TableColumn("name", "name"), new TableColumn("meaning", "meaning"));
-        table.Add("linear", "variance preserving, the rate grows linearly from 0.1 to 20");
+        var table = new Table(new TableColumn("name", "name"), new TableColumn("parameters", "parameters and their defaults"));
+        foreach (var name in NoiseSchedules.Names)
+        {
+            var parameters = NoiseSchedules.Describe(NoiseSchedules.Parse(name)).Parameters;
+            table.Add(name, string.Join(", ", parameters.Select(pair => $"{pair.Key} {pair.Value:g6}")));
+        }
+        return table;
+    }
+
+    private static Table AllSolvers()
+    {
+        var table = new Table(
+            new TableColumn("name", "name"),
+            new TableColumn("order", "order"),
+            new TableColumn("random", "random"),
+            new TableColumn("meaning", "meaning")
+        );
+        foreach (var solver in Solvers.All)
+        {
+            table.Add(solver.Name, solver.Order, solver.Stochastic, solver.Description);
+        }
         return table;
     }
 }

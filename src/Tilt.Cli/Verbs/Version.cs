@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Reflection;
 using System.Runtime.InteropServices;
 
 namespace Tilt.Cli.Verbs;
@@ -7,9 +6,6 @@ namespace Tilt.Cli.Verbs;
 /// <summary><c>tilt version</c>: what is running, for bug reports and run folders.</summary>
 internal static class Version
 {
-    /// <summary>The version of Tilt.</summary>
-    public static string Number => Of(typeof(Version).Assembly);
-
     /// <summary>The verb.</summary>
     public static Verb Verb(Terminal terminal)
     {
@@ -29,15 +25,11 @@ internal static class Version
     public static Table Table()
     {
         var table = new Table(new TableColumn("component", "component"), new TableColumn("version", "version"));
-        table.Add("Tilt", Number);
-        table.Add("TorchSharp", Of(typeof(TorchSharp.torch).Assembly));
+        table.Add("Tilt", Versions.Tilt);
+        table.Add("TorchSharp", Versions.TorchSharp);
         table.Add(".NET", Environment.Version.ToString());
         table.Add("system", RuntimeInformation.OSDescription);
         table.Add("architecture", RuntimeInformation.ProcessArchitecture.ToString());
         return table;
     }
-
-    private static string Of(Assembly assembly) =>
-        assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
-        ?? "unknown";
 }

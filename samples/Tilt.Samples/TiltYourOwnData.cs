@@ -1,0 +1,48 @@
+using Tilt.Diffusion;
+using Tilt.Energy;
+using Tilt.Model;
+using Tilt.Networks;
+using Tilt.Sampling;
+using Tilt.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tilt.Samples;
+
+/// <summary>The example of the README: points in, an energy in, points of the tilted law out.</summary>
+public static class TiltYourOwnData
+{
+    /// <summary>Trains both models on the data, then samples from p₀ ∝ q₀·exp(−β·E).</summary>
+    /// <param name="data">Draws from q₀, [N, 2].</param>
+    /// <param name="energy">E(x₀), low is good, [B, 2] → [B].</param>
+    /// <param name="beta">β.</param>
+    /// <param name="steps">Gradient steps of each model.</param>
+    public static Tensor Run(Tensor data, EnergyFunction energy, double beta, int steps)
+    {
+        #region readme
+        var streams = new RandomStreams(seed: 0);
+        var schedule = new LinearSchedule();
+        var model = new NoiseModel(new ScoreNetwork(new() { Width = 128 }, streams["noise-model"]), schedule);
+        var guide = new EnergyNetwork(new() { Width = 128 }, streams["energy-network"]);
+        using var modelAdam = new Adam(model.Network.NamedParameters(), new() { LearningRate = 1e-3 });
+        using var guideAdam = new Adam(guide.NamedParameters(), new() { LearningRate = 1e-3 });
+        for (var step = 0; step < steps; step++)
+        {
+            using var scope = NewDisposeScope();
+            var x0 = data[randint(data.shape[0], [512], generator: streams["minibatches"])];
+            DenoisingLoss.Draw(model, x0, null, streams["noise"]).backward(); // ε_θ learns the data
+            modelAdam.Step();
+            modelAdam.ZeroGradients();
+
+            var (set, time) = (x0.unsqueeze(0), ForwardProcess.DrawTimes(1, 1e-3, 1, streams["times"]));
+            var noise = ForwardProcess.DrawNoise(set, streams["noise"]);
+            var predicted = ContrastiveEnergyPrediction.Predicted(guide, schedule, set, time, noise);
+            ContrastiveEnergyPrediction.Loss(beta * energy(x0).unsqueeze(0), predicted).backward(); // f_φ → E_t
+            guideAdam.Step();
+            guideAdam.ZeroGradients();
+        }
+        var xT = Sampler.Normal([4000, 2], ScalarType.Float32, null, streams["sampling"]);
+        return Sampler.Sample(model.Noise.GuidedBy((xt, level) => guide.At(xt, level)), xT, schedule, new(), null);
+        #endregion
+    }
+}
