@@ -22,10 +22,11 @@ public static class TiltYourOwnData
         #region readme
         var streams = new RandomStreams(seed: 0);
         var schedule = new LinearSchedule();
-        var model = new NoiseModel(new ScoreNetwork(new() { Width = 128 }, streams["noise-model"]), schedule);
-        var guide = new EnergyNetwork(new() { Width = 128 }, streams["energy-network"]);
-        using var modelAdam = new Adam(model.Network.NamedParameters(), new() { LearningRate = 1e-3 });
-        using var guideAdam = new Adam(guide.NamedParameters(), new() { LearningRate = 1e-3 });
+        var score = new ScoreNetwork(new() { Width = 64, TimeScale = 1 }, streams["noise-model"]);
+        var model = new NoiseModel(score, schedule);
+        var guide = new EnergyNetwork(new() { Width = 64, TimeScale = 1 }, streams["energy-network"]);
+        using var modelAdam = new Adam(score.NamedParameters(), new() { LearningRate = 3e-3 });
+        using var guideAdam = new Adam(guide.NamedParameters(), new() { LearningRate = 3e-3 });
         for (var step = 0; step < steps; step++)
         {
             using var scope = NewDisposeScope();

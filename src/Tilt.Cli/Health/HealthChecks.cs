@@ -130,11 +130,7 @@ internal static class HealthChecks
             var product = torch.eye(8).mm(torch.ones(8, 8)).sum().item<float>();
             var seconds = clock.Elapsed.TotalSeconds;
             return product == 64
-                ? new(
-                    name,
-                    State.Fine,
-                    $"TorchSharp {Versions.TorchSharp}; loads and multiplies in {seconds:0.00} s"
-                )
+                ? new(name, State.Fine, $"TorchSharp {Versions.TorchSharp}; loads and multiplies in {seconds:0.00} s")
                 : new(
                     name,
                     State.Broken,

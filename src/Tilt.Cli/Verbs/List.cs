@@ -92,7 +92,10 @@ internal static class List
 
     private static Table Schedules()
     {
-        var table = new Table(new TableColumn("name", "name"), new TableColumn("parameters", "parameters and their defaults"));
+        var table = new Table(
+            new TableColumn("name", "name"),
+            new TableColumn("parameters", "parameters and their defaults")
+        );
         foreach (var name in NoiseSchedules.Names)
         {
             var parameters = NoiseSchedules.Describe(NoiseSchedules.Parse(name)).Parameters;

@@ -15,11 +15,9 @@ public class ArchitectureTests
 
     private static readonly Lazy<Architecture> Code = new(() =>
         new ArchLoader()
-            .LoadAssemblies(
-                [
-                    .. Projects.Select(row => System.Reflection.Assembly.Load(MarkdownTable.Names(row[0])[0])),
-                ]
-            )
+            .LoadAssemblies([
+                .. Projects.Select(row => System.Reflection.Assembly.Load(MarkdownTable.Names(row[0])[0])),
+            ])
             .Build()
     );
 
@@ -35,7 +33,10 @@ public class ArchitectureTests
             .Where(folder => Directory.EnumerateFiles(folder, "*.csproj").Any())
             .Select(folder => Path.GetFileName(folder)!);
 
-        Assert.Equal(folders.Order(StringComparer.Ordinal), Projects.Select(row => MarkdownTable.Names(row[0])[0]).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            folders.Order(StringComparer.Ordinal),
+            Projects.Select(row => MarkdownTable.Names(row[0])[0]).Order(StringComparer.Ordinal)
+        );
     }
 
     [Theory]
@@ -44,7 +45,8 @@ public class ArchitectureTests
     {
         var row = Projects.Single(row => MarkdownTable.Names(row[0])[0] == project);
         var file = XDocument.Load(Path.Combine(Repository.Root, "src", project, project + ".csproj"));
-        var projects = file.Descendants("ProjectReference").Select(node => Path.GetFileNameWithoutExtension(node.Attribute("Include")!.Value));
+        var projects = file.Descendants("ProjectReference")
+            .Select(node => Path.GetFileNameWithoutExtension(node.Attribute("Include")!.Value));
         var packages = file.Descendants("PackageReference").Select(node => node.Attribute("Include")!.Value);
 
         AssertWithin(MarkdownTable.Names(row[2]), projects, $"{project} refers to projects");
@@ -55,10 +57,16 @@ public class ArchitectureTests
     public void Every_namespace_of_a_project_with_rows_has_a_row()
     {
         var rows = Namespaces.Select(row => MarkdownTable.Names(row[0])[0]).ToList();
-        var divided = Projects.Select(row => MarkdownTable.Names(row[0])[0]).Where(project => rows.Any(name => Within(name, project))).ToList();
+        var divided = Projects
+            .Select(row => MarkdownTable.Names(row[0])[0])
+            .Where(project => rows.Any(name => Within(name, project)))
+            .ToList();
 
         var homeless = Types()
-            .Where(type => divided.Contains(type.Assembly.Name.Split(',')[0]) && RowOf(type.Namespace.FullName, type.Assembly.Name.Split(',')[0]) is null)
+            .Where(type =>
+                divided.Contains(type.Assembly.Name.Split(',')[0])
+                && RowOf(type.Namespace.FullName, type.Assembly.Name.Split(',')[0]) is null
+            )
             .Select(type => type.FullName);
 
         Assert.Empty(homeless);
@@ -93,7 +101,11 @@ public class ArchitectureTests
     public void Some_packages_have_one_home(string package, string home)
     {
         var users = Types()
-            .Where(type => type.Dependencies.Any(dependency => dependency.Target.Namespace is { } target && Within(target.FullName, package)))
+            .Where(type =>
+                type.Dependencies.Any(dependency =>
+                    dependency.Target.Namespace is { } target && Within(target.FullName, package)
+                )
+            )
             .Select(type => type.Namespace.FullName)
             .Distinct()
             .ToList();
@@ -105,12 +117,16 @@ public class ArchitectureTests
     private static IEnumerable<IType> Types() =>
         Code.Value.Types.Where(type => type.Namespace is not null && Within(type.Namespace.FullName, "Tilt"));
 
-    private static bool Within(string name, string outer) => name == outer || name.StartsWith(outer + ".", StringComparison.Ordinal);
+    private static bool Within(string name, string outer) =>
+        name == outer || name.StartsWith(outer + ".", StringComparison.Ordinal);
 
     private static string ProjectOf(IType type) => type.Assembly.Name.Split(',')[0];
 
     private static string ProjectOf(string name) =>
-        Projects.Select(row => MarkdownTable.Names(row[0])[0]).Where(project => Within(name, project)).MaxBy(project => project.Length)!;
+        Projects
+            .Select(row => MarkdownTable.Names(row[0])[0])
+            .Where(project => Within(name, project))
+            .MaxBy(project => project.Length)!;
 
     /// <summary>The row a namespace falls under, the longest name that fits; the root row of a project holds the root only.</summary>
     private static string? RowOf(string name, string project) =>

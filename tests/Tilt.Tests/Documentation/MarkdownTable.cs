@@ -18,6 +18,5 @@ internal static class MarkdownTable
     }
 
     /// <summary>The names in backticks of a cell.</summary>
-    public static IReadOnlyList<string> Names(string cell) =>
-        [.. cell.Split('`').Where((_, i) => i % 2 == 1)];
+    public static IReadOnlyList<string> Names(string cell) => [.. cell.Split('`').Where((_, i) => i % 2 == 1)];
 }

@@ -41,7 +41,9 @@ public partial class ReadmeTests
     {
         var pages = new[] { "README.md", "CONTRIBUTING.md", "CHANGELOG.md" }
             .Select(page => Path.Combine(Repository.Root, page))
-            .Concat(Directory.EnumerateFiles(Path.Combine(Repository.Root, "docs"), "*.md", SearchOption.AllDirectories));
+            .Concat(
+                Directory.EnumerateFiles(Path.Combine(Repository.Root, "docs"), "*.md", SearchOption.AllDirectories)
+            );
 
         var dead =
             from page in pages
