@@ -1,3 +1,4 @@
+using System.Text;
 using Tilt.Training;
 
 namespace Tilt.Cli.Progress;
@@ -103,12 +104,7 @@ internal sealed class LiveProgress(TextWriter writer, Func<int> width) : Termina
         Draw();
     }
 
-    public override void Say(string message)
-    {
-        Erase();
-        writer.WriteLine(message);
-        Draw();
-    }
+    public override void Say(string message) => Draw(message);
 
     public override void Show(IReadOnlyList<string> lines)
     {
@@ -124,34 +120,31 @@ internal sealed class LiveProgress(TextWriter writer, Func<int> width) : Termina
             Draw();
             writer.WriteLine();
         }
-        else
-        {
-            Erase();
-        }
         writer.Flush();
         (_report, _picture, _drawn) = (null, [], 0);
     }
 
-    private void Draw()
+    /// <summary>Draws anew, in one piece so that nothing flickers.</summary>
+    /// <param name="message">A line to leave standing above.</param>
+    private void Draw(string? message = null)
     {
-        Erase();
         // The last column stays free: some terminals wrap as soon as it is written.
         var columns = Math.Max(1, (width() is > 0 and var known ? known : UsualWidth) - 1);
+        var text = new StringBuilder(_drawn > 0 ? $"\r\e[{_drawn}A\e[J" : "\r\e[J");
+        if (message is not null)
+        {
+            text.Append(message).Append('\n');
+        }
         foreach (var line in _picture)
         {
-            writer.WriteLine(ProgressLine.Cut(line, columns));
-            _drawn++;
+            text.Append(ProgressLine.Cut(line, columns)).Append('\n');
         }
         if (_report is not null)
         {
-            writer.Write(ProgressLine.Live(_report, columns, Title));
+            text.Append(ProgressLine.Live(_report, columns, Title));
         }
+        writer.Write(text.ToString());
         writer.Flush();
-    }
-
-    private void Erase()
-    {
-        writer.Write(_drawn > 0 ? $"\r\e[{_drawn}A\e[J" : "\r\e[J");
-        _drawn = 0;
+        _drawn = _picture.Count;
     }
 }

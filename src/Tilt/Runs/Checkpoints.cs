@@ -10,9 +10,13 @@ namespace Tilt.Runs;
 public sealed record StagePosition(string Name, long Done, long Steps);
 
 /// <summary>The mean of a metric since the last log line, as far as it has come.</summary>
-/// <param name="Sum">Sum of the values.</param>
+/// <param name="Mean">Mean of the values so far.</param>
 /// <param name="Count">How many.</param>
-public sealed record PartialMean(double Sum, long Count);
+public sealed record PartialMean(double Mean, long Count)
+{
+    /// <summary>The mean with one value more. Equal values have exactly that mean.</summary>
+    public PartialMean With(double value) => new(Mean + (value - Mean) / (Count + 1), Count + 1);
+}
 
 /// <summary>What a checkpoint says besides its tensors.</summary>
 public sealed record CheckpointState

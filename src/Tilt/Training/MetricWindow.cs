@@ -11,10 +11,11 @@ internal sealed record BadMetric(long Step, string Name, double Value);
 /// <summary>Means of metrics since the last log line.</summary>
 /// <remarks>
 /// Numbers of the CPU are read at once: there is no queue that would stall, and a NaN is found at the very step. Tensors of other
-/// devices are kept and read together when the means are wanted. Sums run in float64 in the order of steps, so a mean that is
+/// devices are kept and read together when the means are wanted. Means run in float64 in the order of steps, so one that is
 /// carried through a checkpoint is the same to the last bit.
 /// </remarks>
-internal sealed class MetricWindow
+/// <param name="keepAll">Whether tensors of the CPU wait as well, as those of other devices do.</param>
+internal sealed class MetricWindow(bool keepAll = false)
 {
     /// <summary>Names that the log line itself uses.</summary>
     public static readonly IReadOnlySet<string> Reserved = new HashSet<string>(StringComparer.Ordinal)
@@ -28,14 +29,14 @@ internal sealed class MetricWindow
         "cut",
     };
 
-    private readonly SortedDictionary<string, PartialMean> _sums = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, PartialMean> _means = new(StringComparer.Ordinal);
     private readonly List<(long Step, string Name, Tensor Value)> _waiting = [];
 
     /// <summary>The first metric that was NaN or infinite, once it is known.</summary>
     public BadMetric? Bad { get; private set; }
 
     /// <summary>Whether anything was recorded since the last log line.</summary>
-    public bool IsEmpty => _sums.Count == 0 && _waiting.Count == 0;
+    public bool IsEmpty => _means.Count == 0 && _waiting.Count == 0;
 
     public void Record(long step, string name, Tensor value)
     {
@@ -45,7 +46,7 @@ internal sealed class MetricWindow
                 $"Metric '{name}': found shape [{string.Join(", ", value.shape)}], expected one element."
             );
         }
-        if (value.device_type == DeviceType.CPU)
+        if (value.device_type == DeviceType.CPU && !keepAll)
         {
             Record(step, name, Number(value));
         }
@@ -63,7 +64,7 @@ internal sealed class MetricWindow
         {
             Bad ??= new BadMetric(step, name, value);
         }
-        _sums[name] = _sums.TryGetValue(name, out var sum) ? new(sum.Sum + value, sum.Count + 1) : new(value, 1);
+        _means[name] = _means.TryGetValue(name, out var mean) ? mean.With(value) : new PartialMean(value, 1);
     }
 
     /// <summary>Reads what still waits on another device.</summary>
@@ -82,24 +83,24 @@ internal sealed class MetricWindow
     {
         Collect();
         var means = new SortedDictionary<string, double>(StringComparer.Ordinal);
-        foreach (var (name, sum) in _sums)
+        foreach (var (name, mean) in _means)
         {
-            means[name] = sum.Sum / sum.Count;
+            means[name] = mean.Mean;
         }
-        _sums.Clear();
+        _means.Clear();
         return means;
     }
 
     /// <summary>The window as a checkpoint carries it.</summary>
-    public IReadOnlyDictionary<string, PartialMean> State => _sums;
+    public IReadOnlyDictionary<string, PartialMean> State => _means;
 
     /// <summary>Takes the window over from a checkpoint.</summary>
     public void Restore(IReadOnlyDictionary<string, PartialMean> state)
     {
-        _sums.Clear();
-        foreach (var (name, sum) in state)
+        _means.Clear();
+        foreach (var (name, mean) in state)
         {
-            _sums[name] = sum;
+            _means[name] = mean;
         }
     }
 

@@ -21,7 +21,14 @@ public sealed record Stage(string Name, long Steps, Action<StepContext> Step)
 /// <param name="Done">Steps of the stage that are done already: more than 0 when a run goes on in the middle of it.</param>
 /// <param name="Streams">Random streams that give the same numbers each time this stage is prepared.</param>
 /// <param name="Progress">Where to say what takes long.</param>
-public sealed record StageStart(string Stage, long Done, RandomStreams Streams, ITrainingProgress Progress);
+/// <param name="Stop">Cancelled on Ctrl-C or SIGTERM: what takes long looks at it now and then, and throws.</param>
+public sealed record StageStart(
+    string Stage,
+    long Done,
+    RandomStreams Streams,
+    ITrainingProgress Progress,
+    CancellationToken Stop
+);
 
 /// <summary>What a step knows, and where it leaves its metrics.</summary>
 public sealed class StepContext

@@ -21,21 +21,32 @@ internal sealed partial class StopSignals : IDisposable
 
     private readonly PosixSignalRegistration _interrupt;
     private readonly PosixSignalRegistration _terminate;
+    private readonly CancellationTokenSource _asked;
     private int _exitCode;
 
-    public StopSignals()
+    /// <summary>Listens until disposed.</summary>
+    /// <param name="stop">A caller's own wish to stop. Counts as Ctrl-C.</param>
+    public StopSignals(CancellationToken stop)
     {
+        _asked = CancellationTokenSource.CreateLinkedTokenSource(stop);
         _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Ask(context, AfterInterrupt));
         _terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Ask(context, AfterTerminate));
     }
 
-    /// <summary>The exit code of the signal that came, or null.</summary>
-    public int? ExitCode => Volatile.Read(ref _exitCode) is var code && code != 0 ? code : null;
+    /// <summary>Cancelled as soon as anybody asks to stop.</summary>
+    public CancellationToken Asked => _asked.Token;
+
+    /// <summary>The exit code for the one who asked to stop, or null when nobody has.</summary>
+    public int? ExitCode =>
+        Volatile.Read(ref _exitCode) is var code and not 0 ? code
+        : _asked.IsCancellationRequested ? AfterInterrupt
+        : null;
 
     public void Dispose()
     {
         _interrupt.Dispose();
         _terminate.Dispose();
+        _asked.Dispose();
     }
 
     private void Ask(PosixSignalContext context, int exitCode)
@@ -45,6 +56,7 @@ internal sealed partial class StopSignals : IDisposable
         {
             ExitNow(exitCode);
         }
+        _asked.Cancel();
     }
 
     [LibraryImport("libc", EntryPoint = "_exit")]

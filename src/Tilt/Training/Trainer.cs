@@ -37,13 +37,15 @@ public sealed record TrainingHook(string Name, long Every, Action<HookContext> A
 /// <param name="Streams">Random streams of this hook at this step: the same numbers whether or not the run was interrupted.</param>
 /// <param name="Progress">Where to say or show something.</param>
 /// <param name="Run">The run's folder, for evaluation.jsonl and samples; null when training without one.</param>
+/// <param name="Stop">Cancelled on Ctrl-C or SIGTERM: what takes long looks at it now and then, and throws.</param>
 public sealed record HookContext(
     string Stage,
     long Step,
     long Steps,
     RandomStreams Streams,
     ITrainingProgress Progress,
-    RunFolder? Run
+    RunFolder? Run,
+    CancellationToken Stop
 );
 
 /// <summary>What a training did.</summary>
@@ -133,7 +135,7 @@ public sealed class Trainer
     /// <exception cref="TiltException">A loss became NaN or infinite; the disk refused; the checkpoint is of another training.</exception>
     public TrainingResult Run(CancellationToken stop = default)
     {
-        using var signals = new StopSignals();
+        using var signals = new StopSignals(stop);
         try
         {
             _clock = Stopwatch.StartNew();
@@ -141,13 +143,21 @@ public sealed class Trainer
             _startedAt = TotalStep;
             _lastLog = (TotalStep, 0);
             Beat();
-            TrainStages(signals, stop);
+            TrainStages(signals);
             if (_savedStep != TotalStep)
             {
                 SaveCheckpoint();
             }
             WriteStatus("finished");
             return new TrainingResult(TotalStep, TotalStep - _startedAt, Seconds);
+        }
+        catch (OperationCanceledException) when (signals.ExitCode is { } exitCode)
+        {
+            // Given up in the middle of a preparation, a hook or a step: what was saved before still stands.
+            var saved = _savedStep is { } step ? $"the checkpoint of step {step} stands" : "nothing was saved yet";
+            var stopped = new StoppedException($"stopped at step {TotalStep} of {TotalSteps}; {saved}.", exitCode);
+            WriteStatus("stopped", stopped.Message);
+            throw stopped;
         }
         catch (StoppedException error)
         {
@@ -170,7 +180,7 @@ public sealed class Trainer
 
     private double Seconds => _secondsBefore + _clock.Elapsed.TotalSeconds;
 
-    private void TrainStages(StopSignals signals, CancellationToken stop)
+    private void TrainStages(StopSignals signals)
     {
         for (; _current < _stages.Count; _current++)
         {
@@ -182,14 +192,14 @@ public sealed class Trainer
                 }
                 continue;
             }
-            Prepare();
+            Prepare(signals.Asked);
             _throughput.Begin(_clock.Elapsed, _done[_current]);
             var context = new StepContext(Stage, _state.Streams, _metrics);
             while (_done[_current] < Stage.Steps)
             {
                 TakeStep(context);
-                AfterStep();
-                StopIfAsked(signals, stop);
+                AfterStep(signals.Asked);
+                StopIfAsked(signals);
             }
             if (_current + 1 == _stages.Count)
             {
@@ -198,7 +208,7 @@ public sealed class Trainer
         }
     }
 
-    private void Prepare()
+    private void Prepare(CancellationToken stop)
     {
         if (Stage.Prepare is not { } prepare)
         {
@@ -206,7 +216,7 @@ public sealed class Trainer
         }
         using var streams = Derived($"prepare/{Stage.Name}");
         using var scope = NewDisposeScope();
-        prepare(new StageStart(Stage.Name, _done[_current], streams, _progress));
+        prepare(new StageStart(Stage.Name, _done[_current], streams, _progress, stop));
     }
 
     private void TakeStep(StepContext context)
@@ -221,7 +231,7 @@ public sealed class Trainer
         _done[_current]++;
     }
 
-    private void AfterStep()
+    private void AfterStep(CancellationToken stop)
     {
         var step = TotalStep;
         var stageEnds = _done[_current] == Stage.Steps;
@@ -236,7 +246,7 @@ public sealed class Trainer
                 using var streams = Derived($"hook/{hook.Name}/{step}");
                 using var scope = NewDisposeScope();
                 using var recording = no_grad();
-                hook.Act(new HookContext(Stage.Name, step, TotalSteps, streams, _progress, _run));
+                hook.Act(new HookContext(Stage.Name, step, TotalSteps, streams, _progress, _run, stop));
             }
         }
         var elapsed = _clock.Elapsed.TotalSeconds;
@@ -255,10 +265,9 @@ public sealed class Trainer
         Beat();
     }
 
-    private void StopIfAsked(StopSignals signals, CancellationToken stop)
+    private void StopIfAsked(StopSignals signals)
     {
-        var code = signals.ExitCode ?? (stop.IsCancellationRequested ? StopSignals.AfterInterrupt : null as int?);
-        if (code is not { } exitCode || TotalStep == TotalSteps)
+        if (signals.ExitCode is not { } exitCode || TotalStep == TotalSteps)
         {
             return;
         }

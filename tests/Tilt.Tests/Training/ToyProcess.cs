@@ -29,7 +29,7 @@ namespace Tilt.Tests.Training
         public const string FolderVariable = "TILT_TEST_TOY_FOLDER";
         private const string OptionsVariable = "TILT_TEST_TOY_OPTIONS";
         private const string TrainerVariable = "TILT_TEST_TOY_TRAINER";
-        private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+        private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
         private readonly Process _process;
         private readonly Task<string> _output;

@@ -265,6 +265,60 @@ public class TrainerTests
     }
 
     [Fact]
+    public void What_takes_long_between_steps_can_be_given_up()
+    {
+        using var temporary = new TemporaryFolder();
+        var folder = temporary.File("run");
+        using var stop = new CancellationTokenSource();
+        var evaluate = new TrainingHook(
+            "evaluate",
+            35,
+            hook =>
+            {
+                stop.Cancel();
+                hook.Stop.ThrowIfCancellationRequested();
+            }
+        );
+        var stopped = Assert.Throws<StoppedException>(() =>
+            ToyTraining.TrainIn(folder, new ToyOptions(), stop: stop.Token, hooks: [evaluate])
+        );
+
+        Assert.Equal(
+            (130, "stopped at step 35 of 80; the checkpoint of step 30 stands."),
+            (stopped.ExitCode, stopped.Message)
+        );
+        Assert.Equal("stopped", RunReader.Open(folder).Status()!.State);
+        Assert.Equal(ToyTraining.TrainIn(null, new ToyOptions()), ToyTraining.TrainIn(folder, new ToyOptions()));
+    }
+
+    [Fact]
+    public void Metrics_that_wait_on_a_device_give_the_same_means_and_the_step_of_the_first_NaN()
+    {
+        using var scope = NewDisposeScope();
+        var (atOnce, later) = (new MetricWindow(), new MetricWindow(keepAll: true));
+        for (var step = 0; step < 10; step++)
+        {
+            using var turn = NewDisposeScope();
+            var value = tensor(1f / (step + 1));
+            atOnce.Record(step, "loss", value);
+            later.Record(step, "loss", value);
+            atOnce.Record(step, "rate", 0.05);
+            later.Record(step, "rate", 0.05);
+        }
+        Assert.False(later.IsEmpty);
+        var means = atOnce.Take();
+        Assert.Equal(means, later.Take());
+        Assert.Equal(0.05, means["rate"]);
+
+        later.Record(10, "loss", tensor(1f));
+        later.Record(11, "loss", tensor(float.NaN));
+        later.Record(12, "loss", tensor(float.PositiveInfinity));
+        Assert.Null(later.Bad);
+        later.Collect();
+        Assert.Equal(new BadMetric(11, "loss", double.NaN), later.Bad);
+    }
+
+    [Fact]
     public void What_makes_no_sense_is_refused_before_training()
     {
         using var streams = new RandomStreams(1);
