@@ -3,6 +3,8 @@ namespace Tilt.Toys;
 /// <summary>The diagonal, without noise and without labels: x = 5U − 2.5, y = x.</summary>
 public sealed class Line : ToyDataset
 {
+    private const double Length = 7.1;
+
     /// <inheritdoc/>
     public override string Name => "line";
 
@@ -22,7 +24,7 @@ public sealed class Line : ToyDataset
 
     /// <inheritdoc/>
     protected override LatentMixture LatentsOf(double beta, int refinement) =>
-        CurveOver.Latents(x => x, 60 * refinement);
+        CurveOver.Latents(x => x, Length, refinement);
 }
 
 /// <summary>A cosine-like wave, without noise and without labels: x = 5U − 2.5, y = 2.5·sin x.</summary>
@@ -30,6 +32,9 @@ public sealed class Line : ToyDataset
 public sealed class Cosine : ToyDataset
 {
     private const double Height = 2.5;
+
+    /// <summary>No longer than this where it rises fastest, 2.7 per unit of x, throughout.</summary>
+    private const double Length = 13.5;
 
     /// <inheritdoc/>
     public override string Name => "cos";
@@ -50,7 +55,7 @@ public sealed class Cosine : ToyDataset
 
     /// <inheritdoc/>
     protected override LatentMixture LatentsOf(double beta, int refinement) =>
-        CurveOver.Latents(x => Height * x.sin(), 100 * refinement);
+        CurveOver.Latents(x => Height * x.sin(), Length, refinement);
 }
 
 /// <summary>Curves over x uniform on [−2.5, 2.5].</summary>
@@ -65,10 +70,13 @@ internal static class CurveOver
         return (stack([x, height(x)], 1), zeros(n, ScalarType.Float64));
     }
 
-    /// <summary>Points of no extent along the curve: exact wherever σ_t/α_t is at least about their spacing.</summary>
-    public static LatentMixture Latents(Func<Tensor, Tensor> height, int panels)
+    /// <summary>Points of no extent along the curve, as near to each other as the noise level asks for.</summary>
+    public static LatentMixture Latents(Func<Tensor, Tensor> height, double length, int refinement) =>
+        new(new LadderComponents(0.2, 0, 7, width => Nodes(height, length, width / refinement)), 0, 0);
+
+    private static GaussianComponents Nodes(Func<Tensor, Tensor> height, double length, double width)
     {
-        var (nodes, weights) = Quadrature.Even(-Reach, Reach, panels);
+        var (nodes, weights) = Quadrature.Even(-Reach, Reach, Quadrature.PanelsFor(length, width));
         using var x = tensor(nodes);
         using var y = height(x);
         var heights = y.data<double>().ToArray();
@@ -77,7 +85,6 @@ internal static class CurveOver
         {
             (centres[i, 0], centres[i, 1]) = (nodes[i], heights[i]);
         }
-        var logWeights = weights.Select(w => Math.Log(w / (2 * Reach))).ToArray();
-        return new(new GaussianComponents(centres, 0, logWeights, new double[nodes.Length]), 0, 0);
+        return new(centres, 0, [.. weights.Select(w => Math.Log(w / (2 * Reach)))], new double[nodes.Length]);
     }
 }

@@ -56,10 +56,18 @@ public sealed class Moons : ToyDataset
     protected override Tensor LabelsNear(Tensor points) => Levels.LabelsOf(NearestCrescent(points));
 
     /// <inheritdoc/>
-    /// <remarks>Quadrature over θ: 80 nodes per crescent, about 0.4 noise standard deviations apart.</remarks>
+    /// <remarks>Quadrature over θ.</remarks>
     protected override LatentMixture LatentsOf(double beta, int refinement)
     {
-        var (angles, weights) = Quadrature.Even(0, Math.PI, 5 * refinement);
+        var noise = Scale * Noise;
+        var ladder = new LadderComponents(noise, noise * noise, 0, width => Nodes(width / refinement));
+        return new(ladder, beta, Levels.LogPartition(beta));
+    }
+
+    /// <summary>Both crescents, for a given blur.</summary>
+    private static GaussianComponents Nodes(double width)
+    {
+        var (angles, weights) = Quadrature.Even(0, Math.PI, Quadrature.PanelsFor(Scale * Math.PI, width));
         var half = angles.Length;
         var centres = new double[2 * half, 2];
         var (logWeights, labels) = (new double[2 * half], new double[2 * half]);
@@ -71,8 +79,7 @@ public sealed class Moons : ToyDataset
             logWeights[i] = logWeights[half + i] = Math.Log(weights[i] / (2 * Math.PI));
             labels[half + i] = 1;
         }
-        var variance = Scale * Noise * (Scale * Noise);
-        return new(new GaussianComponents(centres, variance, logWeights, labels), beta, Levels.LogPartition(beta));
+        return new(centres, Scale * Noise * (Scale * Noise), logWeights, labels);
     }
 
     private static Tensor Normals(long n, Generator generator) => randn(n, 2, ScalarType.Float64, generator: generator);

@@ -17,6 +17,18 @@ public sealed class Pinwheel : ToyDataset
     private const double Swirl = 0.25;
     private const double Scale = 2;
 
+    /// <summary>Blur of clean space that the widest grid of f₁ is made for; the grid may be refined seven times, to a blur of 0.0025.</summary>
+    private const double BaseBlur = 0.32;
+
+    /// <summary>How fast a strip moves across itself, at most, where there is mass: 2·(1 + f₂·¼·exp(f₁)) per unit of f₁, with room to spare.</summary>
+    private const double FastestTurn = 8;
+
+    /// <summary>
+    /// Standard deviations of f₁ that the grid covers: e^(−40) is left out. At β = 20 the worst blade weighs e^(−20), so a shorter grid would show
+    /// between the blades.
+    /// </summary>
+    private const double Reach = 9;
+
     private static readonly LabelLevels Levels = LabelLevels.Even([
         .. Enumerable.Range(0, Blades).Select(j => j / 4.0),
     ]);
@@ -78,13 +90,16 @@ public sealed class Pinwheel : ToyDataset
     /// Given f₁ a point is Gaussian across the blade and fixed along it, so f₁ is summed over a grid whose step follows the noise level
     /// (the trapezoidal rule, which for a smooth, rapidly falling integrand converges faster than any power of the step).
     /// </remarks>
-    protected override LatentMixture LatentsOf(double beta, int refinement) =>
-        new(new StripComponents(step => Nodes(step / refinement)), beta, Levels.LogPartition(beta));
-
-    /// <summary>Strips at steps of f₁ over ±6.5 standard deviations, blade after blade.</summary>
-    private static StripComponents.Nodes Nodes(double step)
+    protected override LatentMixture LatentsOf(double beta, int refinement)
     {
-        var reach = (int)Math.Ceiling(6.5 * RadialNoise / step);
+        var ladder = new LadderComponents(BaseBlur, 0, 7, width => Nodes(width / (FastestTurn * refinement)));
+        return new(ladder, beta, Levels.LogPartition(beta));
+    }
+
+    /// <summary>Strips at steps of f₁ over the reach, blade after blade.</summary>
+    private static StripComponents Nodes(double step)
+    {
+        var reach = (int)Math.Ceiling(Reach * RadialNoise / step);
         var each = 2 * reach + 1;
         var (centres, noiseAxes) = (new double[Blades * each, 2], new double[Blades * each, 2]);
         var (logWeights, labels) = (new double[Blades * each], new double[Blades * each]);

@@ -4,6 +4,10 @@ namespace Tilt.Toys;
 internal static class Quadrature
 {
     private const int Order = 16;
+
+    /// <summary>Mean distance of nodes on a curve in units of what blurs them; the largest in a panel is half as much again.</summary>
+    private const double NodeSpacing = 0.25;
+
     private static readonly (double[] Nodes, double[] Weights) Rule = Legendre(Order);
 
     /// <summary>16 nodes in every panel between consecutive breaks.</summary>
@@ -29,6 +33,10 @@ internal static class Quadrature
     /// <summary>16 nodes in each of the panels between the images of 0, 1/panels, …, 1.</summary>
     public static (double[] Nodes, double[] Weights) Mapped(int panels, Func<double, double> map) =>
         Panels(Breaks(panels, map));
+
+    /// <summary>How many panels put the nodes on a curve of some length a quarter of a blur's width apart on average.</summary>
+    public static int PanelsFor(double length, double width) =>
+        Math.Max(2, (int)Math.Ceiling(length / (NodeSpacing * width * Order)));
 
     private static double[] Breaks(int panels, Func<double, double> map) =>
         [.. Enumerable.Range(0, panels + 1).Select(p => map(p / (double)panels))];

@@ -16,7 +16,7 @@ public sealed class SwissRoll : ToyDataset
     private const double Divisor = 5;
     private const double Variance = 1 / (Divisor * Divisor);
     private const double LabelDivisor = 9;
-    private const int Panels = 12;
+    private const int Panels = 24;
 
     private static readonly double[] RadiusEdges = [0, 0.9, 1.2, 1.5, 1.8, 2.1, 2.4, 2.7];
 
@@ -107,11 +107,20 @@ public sealed class SwissRoll : ToyDataset
     protected override Tensor LabelsNear(Tensor points) => LabelsBy(points);
 
     /// <inheritdoc/>
-    /// <remarks>Quadrature over t: 192 nodes, about half a noise standard deviation apart.</remarks>
+    /// <remarks>Quadrature over t. The tilt is in the components already: none is left for the mixture.</remarks>
     protected override LatentMixture LatentsOf(double beta, int refinement)
     {
         var law = new Law(beta);
-        var (nodes, masses) = law.Nodes(Panels * refinement);
+        var noise = Math.Sqrt(law.VarianceOf);
+        return new(new LadderComponents(noise, law.VarianceOf, 0, width => Nodes(law, width / refinement)), 0, 0);
+    }
+
+    /// <summary>The tilted roll, for a given blur.</summary>
+    private static GaussianComponents Nodes(Law law, double width)
+    {
+        // The roll is t·dt/5 long for a step dt, times its stretch.
+        var length = law.Stretch * (To * To - law.Begin * law.Begin) / (2 * Divisor);
+        var (nodes, masses) = law.Nodes(Quadrature.PanelsFor(length, width));
         var centres = new double[nodes.Length, 2];
         for (var i = 0; i < nodes.Length; i++)
         {
@@ -119,17 +128,7 @@ public sealed class SwissRoll : ToyDataset
             var radius = nodes[i] * law.Stretch / Divisor;
             (centres[i, 0], centres[i, 1]) = (radius * cos, radius * sin);
         }
-        // The tilt is in the components already: none is left for the mixture.
-        return new(
-            new GaussianComponents(
-                centres,
-                law.VarianceOf,
-                [.. masses.Select(mass => Math.Log(mass))],
-                new double[nodes.Length]
-            ),
-            0,
-            0
-        );
+        return new(centres, law.VarianceOf, [.. masses.Select(mass => Math.Log(mass))], new double[nodes.Length]);
     }
 
     /// <inheritdoc/>
@@ -147,15 +146,15 @@ public sealed class SwissRoll : ToyDataset
     private static Tensor NearestParameter(Tensor points)
     {
         using var scope = NewDisposeScope();
-        var t = linspace(From, To, 6001, ScalarType.Float64);
+        var t = linspace(From, To, 2001, ScalarType.Float64);
         return t.index_select(0, NearestOf.Rows(points, Spiral(t) / Divisor)).MoveToOuterDisposeScope();
     }
 
     private static double[] SixthMasses(double beta)
     {
-        // Two panels in each sixth.
-        var (_, masses) = new Law(beta).Nodes(12, evenly: true);
-        return [.. masses.Chunk(masses.Length / 6).Select(sixth => sixth.Sum())];
+        var law = new Law(beta);
+        var step = (To - From) / 6;
+        return [.. Enumerable.Range(0, 6).Select(i => law.Mass(From + i * step, From + (i + 1) * step))];
     }
 
     /// <summary>Radius of N(μ, v·I): density (r/v)·exp(−(r − ‖μ‖)²/2v)·e^(−z)·I₀(z), z = r‖μ‖/v (Rice), integrated bin by bin.</summary>
@@ -202,29 +201,35 @@ public sealed class SwissRoll : ToyDataset
         /// <summary>s²/D.</summary>
         public double VarianceOf => Variance / _d;
 
+        /// <summary>Where the roll begins to matter: below it the density of t is less than e^(−60) of its peak.</summary>
+        public double Begin => _rate == 0 ? From : Math.Sqrt(Math.Max(From * From, To * To - 60 / _rate));
+
         /// <summary>log E[e^(βe)] = −log D + log of the mean of exp(rate·t²) over t.</summary>
-        public double LogPartition()
+        public double LogPartition() => _rate * To * To + Math.Log(Integral(Begin, To) / (To - From)) - Math.Log(_d);
+
+        /// <summary>The tilted probability of [from, to], a part of the range of t.</summary>
+        public double Mass(double from, double to) =>
+            to <= Begin ? 0 : Integral(Math.Max(from, Begin), to) / Integral(Begin, To);
+
+        /// <summary>Nodes of t with their probabilities, summing to 1, in panels that are nearly equally long on the roll.</summary>
+        public (double[] Nodes, double[] Masses) Nodes(int panels)
         {
-            var (sum, top) = (0.0, _rate * To * To);
-            var (nodes, weights) = Quadrature.Mapped(4 * Panels, Place);
-            for (var i = 0; i < nodes.Length; i++)
-            {
-                sum += weights[i] * Math.Exp(_rate * nodes[i] * nodes[i] - top);
-            }
-            return top + Math.Log(sum / (To - From)) - Math.Log(_d);
+            var (nodes, weights) = Weighted(Begin, To, panels);
+            var total = weights.Sum();
+            return (nodes, [.. weights.Select(weight => weight / total)]);
         }
 
-        /// <summary>Nodes of t with their probabilities, summing to 1. Panels are equally long on the curve, or in t.</summary>
-        public (double[] Nodes, double[] Masses) Nodes(int panels, bool evenly = false)
+        /// <summary>∫ exp(rate·(t² − t_max²)) dt.</summary>
+        private double Integral(double from, double to) => Weighted(from, to, 4 * Panels).Weights.Sum();
+
+        private (double[] Nodes, double[] Weights) Weighted(double from, double to, int panels)
         {
-            var (nodes, weights) = evenly ? Quadrature.Even(From, To, panels) : Quadrature.Mapped(panels, Place);
-            var masses = new double[nodes.Length];
+            var (nodes, weights) = Quadrature.Mapped(panels, u => Math.Sqrt(from * from + (to * to - from * from) * u));
             for (var i = 0; i < nodes.Length; i++)
             {
-                masses[i] = weights[i] * Math.Exp(_rate * (nodes[i] * nodes[i] - To * To));
+                weights[i] *= Math.Exp(_rate * (nodes[i] * nodes[i] - To * To));
             }
-            var total = masses.Sum();
-            return (nodes, [.. masses.Select(mass => mass / total)]);
+            return (nodes, weights);
         }
 
         /// <summary>Independent draws of t, [n].</summary>
@@ -250,8 +255,5 @@ public sealed class SwissRoll : ToyDataset
                 }
             );
         }
-
-        /// <summary>Equal steps on the curve are nearly equal steps of t².</summary>
-        private static double Place(double u) => Math.Sqrt(From * From + (To * To - From * From) * u);
     }
 }

@@ -15,7 +15,6 @@ public sealed class TwoSpirals : ToyDataset
     private const double Jitter = 0.5;
     private const double Noise = 0.1;
     private const double LabelSlope = 0.1;
-    private const int Panels = 20;
 
     /// <inheritdoc/>
     public override string Name => "2spirals";
@@ -109,11 +108,19 @@ public sealed class TwoSpirals : ToyDataset
     }
 
     /// <inheritdoc/>
-    /// <remarks>Quadrature over n: 320 nodes per arm; the two uniform jitters are integrated in closed form.</remarks>
+    /// <remarks>Quadrature over n; the two uniform jitters are integrated in closed form.</remarks>
     protected override LatentMixture LatentsOf(double beta, int refinement)
     {
-        // Equal steps on the arm are nearly equal steps of n².
-        var (nodes, weights) = Quadrature.Mapped(Panels * refinement, u => End * Math.Sqrt(u));
+        var ladder = new LadderComponents(Noise, Noise * Noise, 0, width => Nodes(width / refinement));
+        return new(ladder, beta, LogPartitionOf(beta));
+    }
+
+    /// <summary>Both arms, for a given blur.</summary>
+    private static BoxComponents Nodes(double width)
+    {
+        // Far out an arm is n·dn/3 long for a step dn: equal steps on it are nearly equal steps of n².
+        var panels = Quadrature.PanelsFor(End * End / 2 / Divisor, width);
+        var (nodes, weights) = Quadrature.Mapped(panels, u => End * Math.Sqrt(u));
         var half = nodes.Length;
         var centres = new double[2 * half, 2];
         var (logWeights, labels) = (new double[2 * half], new double[2 * half]);
@@ -127,8 +134,7 @@ public sealed class TwoSpirals : ToyDataset
             logWeights[i] = logWeights[half + i] = Math.Log(weights[i] * n / (End * End));
             labels[i] = labels[half + i] = 1 - n * LabelSlope;
         }
-        var components = new BoxComponents(centres, Jitter / Divisor / 2, Noise * Noise, logWeights, labels);
-        return new(components, beta, LogPartitionOf(beta));
+        return new(centres, Jitter / Divisor / 2, Noise * Noise, logWeights, labels);
     }
 
     private static Tensor Arm(Tensor n, Tensor uX, Tensor uY) =>
@@ -202,7 +208,7 @@ public sealed class TwoSpirals : ToyDataset
     private static Tensor NearestParameter(Tensor points)
     {
         using var scope = NewDisposeScope();
-        var n = linspace(0, 1, 3001, ScalarType.Float64).sqrt() * End;
+        var n = linspace(0, 1, 1001, ScalarType.Float64).sqrt() * End;
         var middle = full_like(n, 0.5);
         var arm = Arm(n, middle, middle);
         var row = NearestOf.Rows(points, cat([arm, -arm], 0));

@@ -10,6 +10,7 @@ namespace Tilt.Toys;
 internal sealed class BoxComponents : LatentComponents
 {
     private const double Far = 25;
+    private const double Narrow = 1e-4;
     private static readonly double HalfLogTau = Math.Log(2 * Math.PI) / 2;
 
     private readonly Tensor _centres;
@@ -38,14 +39,20 @@ internal sealed class BoxComponents : LatentComponents
     {
         var deviation = Math.Sqrt(TotalVariance(_variance, level));
         var half = level.Alpha * _halfWidth / deviation;
-        var (first, firstSlope) = Axis(x, 0, level.Alpha, deviation, half);
-        var (second, secondSlope) = Axis(x, 1, level.Alpha, deviation, half);
+        var first = new Axis(x.select(1, 0), level.Alpha * _centres.select(1, 0), deviation, half);
+        var second = new Axis(x.select(1, 1), level.Alpha * _centres.select(1, 1), deviation, half);
         // The densities are per unit of x/s: two axes make it per s².
         var offset = _logWeights - 2 * Math.Log(2 * half * deviation);
         return new(
-            first + second + offset,
+            first.Log + second.Log + offset,
             _labels,
-            r => stack([(r * firstSlope()).sum(1), (r * secondSlope()).sum(1)], 1) / deviation
+            r => stack([(r * first.Slope()).sum(1), (r * second.Slope()).sum(1)], 1) / deviation,
+            r =>
+                Symmetric(
+                    (r * first.Bend()).sum(1),
+                    (r * first.Slope() * second.Slope()).sum(1),
+                    (r * second.Bend()).sum(1)
+                ) / (deviation * deviation)
         );
     }
 
@@ -61,39 +68,57 @@ internal sealed class BoxComponents : LatentComponents
         _labels.Dispose();
     }
 
-    /// <summary>log(Φ(b) − Φ(a)) along one axis in units of s, and its derivative there.</summary>
-    private (Tensor Log, Func<Tensor> Slope) Axis(Tensor x, int axis, double alpha, double deviation, double half)
+    /// <summary>One axis, in units of s: log(Φ(b) − Φ(a)) of every point and component, and its derivatives.</summary>
+    private sealed class Axis
     {
-        var d = (x.select(1, axis).unsqueeze(1) - alpha * _centres.select(1, axis)) / deviation;
-        var distance = d.abs();
-        var a = distance - half;
-        // exp(−(b² − a²)/2) = exp(−2·|d|·w): how much less the far edge weighs than the near one.
-        var gap = distance * (2 * half);
-        Tensor log;
-        if (half < 1e-4)
+        private readonly Tensor _d;
+        private readonly Tensor _near;
+        private readonly Tensor _gap;
+        private readonly double _half;
+
+        public Axis(Tensor x, Tensor centres, double deviation, double half)
         {
-            // So narrow that the difference would cancel: 2w·φ(d)·(1 + (d² − 1)·w²/6).
-            var square = distance.square();
-            log = (square - 1).mul_(half * half / 6).log1p_() - square / 2 + (Math.Log(2 * half) - HalfLogTau);
+            _half = half;
+            _d = (x.unsqueeze(1) - centres) / deviation;
+            var distance = _d.abs();
+            _near = distance - half;
+            // (b² − a²)/2 = 2·|d|·w: by this exponent the far edge weighs less than the near one.
+            _gap = distance * (2 * half);
+            Log = half < Narrow ? NarrowLog(_d.square(), half) : WideLog(distance);
         }
-        else
+
+        /// <summary>log(Φ(b) − Φ(a)), [B, K].</summary>
+        public Tensor Log { get; }
+
+        /// <summary>d log/dd = (φ(b) − φ(a))/(Φ(b) − Φ(a)), negative on the right of the centre.</summary>
+        public Tensor Slope() => _d.sign() * Relative() * _gap.neg().expm1();
+
+        /// <summary>Second derivative of the density, relative to it: (a·φ(a) − b·φ(b))/(Φ(b) − Φ(a)).</summary>
+        public Tensor Bend() => Relative() * (_near - (_near + 2 * _half) * _gap.neg().exp());
+
+        /// <summary>φ(a)/(Φ(b) − Φ(a)).</summary>
+        private Tensor Relative() => (_near.square() / -2 - HalfLogTau - Log).exp();
+
+        /// <summary>So narrow that the difference would cancel: 2w·φ(d)·(1 + (d² − 1)·w²/6).</summary>
+        private static Tensor NarrowLog(Tensor square, double half) =>
+            ((square - 1) * (half * half / 6)).log1p() - square / 2 + (Math.Log(2 * half) - HalfLogTau);
+
+        private Tensor WideLog(Tensor distance)
         {
             var root = Math.Sqrt(0.5);
-            log = ((a * root).erfc_() - ((distance + half) * root).erfc_()).mul_(0.5).log_();
-            if (a.max().item<double>() > Far)
+            var log = ((_near * root).erfc_() - ((distance + _half) * root).erfc_()).mul_(0.5).log_();
+            if (_near.numel() == 0 || _near.max().item<double>() <= Far)
             {
-                // Q(a) ≈ φ(a)/a·(1 − 1/a² + 3/a⁴ − 15/a⁶); the far edge's tail likewise, relative to it.
-                var far = a.clamp_min(Far);
-                var farther = far + 2 * half;
-                var ratio = Series(farther) / Series(far) * (-(gap.clamp_min(2 * half * Far))).exp();
-                var tail = Series(far).log() - far.square() / 2 - HalfLogTau + (-ratio).log1p();
-                log = where(a.gt(Far), tail, log);
+                return log;
             }
+            var far = _near.clamp_min(Far);
+            var ratio = Tail(far + 2 * _half) / Tail(far) * (-_gap).exp();
+            var tail = Tail(far).log() - far.square() / 2 - HalfLogTau + (-ratio).log1p();
+            return where(_near.gt(Far), tail, log);
         }
-        // (φ(b) − φ(a))/(Φ(b) − Φ(a)), negative on the right of the centre.
-        return (log, () => d.sign() * (a.square() / -2 - HalfLogTau - log).exp() * gap.neg().expm1());
 
-        static Tensor Series(Tensor y)
+        /// <summary>Q(y)/φ(y) ≈ (1 − 1/y² + 3/y⁴ − 15/y⁶)/y for y of 25 and more.</summary>
+        private static Tensor Tail(Tensor y)
         {
             var inverse = y.square().reciprocal();
             return (1 - inverse * (1 - inverse * (3 - 15 * inverse))) / y;

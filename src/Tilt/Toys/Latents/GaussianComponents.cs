@@ -29,7 +29,20 @@ internal sealed class GaussianComponents : LatentComponents
         var means = _centres * level.Alpha;
         var offset = _logWeights - (means * means).sum(1) / (2 * v) - Math.Log(2 * Math.PI * v);
         var terms = x.mm(means.t() / v).add_(offset).sub_((x * x).sum(1, keepdim: true) / (2 * v));
-        return new(terms, _labels, r => (r.mm(means) - x * r.sum(1, keepdim: true)) / v);
+        return new(
+            terms,
+            _labels,
+            r => (r.mm(means) - x * r.sum(1, keepdim: true)) / v,
+            r =>
+            {
+                // Σ r·(m − x)(m − x)ᵀ/v² − Σ r·I/v, from the moments of m under r.
+                var (sum, first) = (r.sum(1).reshape(-1, 1, 1), r.mm(means));
+                var second = r.mm((means.unsqueeze(2) * means.unsqueeze(1)).reshape(-1, 4)).reshape(-1, 2, 2);
+                var cross = first.unsqueeze(2) * x.unsqueeze(1);
+                var outer = second - cross - cross.transpose(1, 2) + sum * x.unsqueeze(2) * x.unsqueeze(1);
+                return outer / (v * v) - sum * eye(2, dtype: ScalarType.Float64) / v;
+            }
+        );
     }
 
     /// <inheritdoc/>

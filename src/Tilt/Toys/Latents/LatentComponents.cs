@@ -4,7 +4,13 @@ namespace Tilt.Toys;
 /// <param name="LogTerms">log of weight times density of x_t under component k, [B, K].</param>
 /// <param name="Labels">e_k, [K].</param>
 /// <param name="MeanGradient">Σ_k r_k·∇ log density_k for given [B, K] coefficients r, which need not sum to 1: [B, 2].</param>
-internal readonly record struct ComponentValues(Tensor LogTerms, Tensor Labels, Func<Tensor, Tensor> MeanGradient);
+/// <param name="MeanCurvature">Σ_k r_k·(∇∇ᵀ density_k)/density_k for given [B, K] coefficients r: [B, 2, 2].</param>
+internal readonly record struct ComponentValues(
+    Tensor LogTerms,
+    Tensor Labels,
+    Func<Tensor, Tensor> MeanGradient,
+    Func<Tensor, Tensor> MeanCurvature
+);
 
 /// <summary>The latent events of a data set, each with the closed-form law of the points that it makes, noise added.</summary>
 /// <remarks>
@@ -13,7 +19,7 @@ internal readonly record struct ComponentValues(Tensor LogTerms, Tensor Labels, 
 /// </remarks>
 internal abstract class LatentComponents : IDisposable
 {
-    /// <summary>K, at the coarsest level.</summary>
+    /// <summary>K.</summary>
     public abstract int Count { get; }
 
     /// <summary>K at the given level.</summary>
@@ -49,6 +55,9 @@ internal abstract class LatentComponents : IDisposable
             means.unsqueeze(2) * means.unsqueeze(1) + variance * eye(2, dtype: ScalarType.Float64)
         ).MoveToOuterDisposeScope();
     }
+
+    /// <summary>A symmetric matrix per row from its entries, each [B]: [B, 2, 2].</summary>
+    protected static Tensor Symmetric(Tensor xx, Tensor xy, Tensor yy) => stack([xx, xy, xy, yy], 1).reshape(-1, 2, 2);
 
     /// <summary>A tensor for a field: outside every scope.</summary>
     protected static Tensor Kept(double[] values) => tensor(values).DetachFromDisposeScope();

@@ -5,8 +5,8 @@ namespace Tilt.Toys;
 /// <summary>The exact law of x_t at every noise level: log density, score and noise, by summing over the latent events of a data set.</summary>
 /// <remarks>
 /// Closed forms where the latent variable is discrete, Gauss–Legendre or trapezoidal quadrature where it is continuous. Everything is
-/// computed in float64 on the CPU, in blocks of rows, and returned in the type and on the device of the points. Values are
-/// differentiable once with respect to the points; their gradient comes from the closed form, not from a recorded graph.
+/// computed in float64 on the CPU, in blocks of rows, and returned in the type and on the device of the points. Log densities and
+/// scores are differentiable once with respect to the points; the derivative comes from the closed form, not from a recorded graph.
 /// </remarks>
 public sealed class LatentMixture : IDisposable
 {
@@ -19,7 +19,7 @@ public sealed class LatentMixture : IDisposable
         (Components, Tilt, _logPartition) = (components, tilt, logPartition);
     }
 
-    /// <summary>Components or quadrature nodes at the coarsest level.</summary>
+    /// <summary>Components, or quadrature nodes where the latent variable is continuous (fewer are used at noisy levels).</summary>
     public int Count => Components.Count;
 
     /// <summary>ε(x_t, t) = −σ_t·∇ log p_t(x_t): what a perfectly trained network would predict.</summary>
@@ -45,13 +45,28 @@ public sealed class LatentMixture : IDisposable
         return Differentiable(xt, value, gradient).MoveToOuterDisposeScope();
     }
 
-    /// <summary>∇ log p_t(x_t), [B, 2]. Not part of any graph.</summary>
+    /// <summary>∇ log p_t(x_t), [B, 2]; differentiable once.</summary>
     /// <param name="xt">Noisy points, [B, 2].</param>
     /// <param name="level">Their noise level.</param>
     public Tensor Score(Tensor xt, NoiseLevel level)
     {
         using var scope = NewDisposeScope();
-        return Blockwise(xt, level, Evaluate).Gradient.MoveToOuterDisposeScope();
+        if (!Records(xt))
+        {
+            return Blockwise(xt, level, Evaluate).Gradient.MoveToOuterDisposeScope();
+        }
+        var (score, hessian) = Blockwise(
+            xt,
+            level,
+            values =>
+            {
+                var r = Responsibilities(values);
+                var mean = values.MeanGradient(r);
+                return (mean, values.MeanCurvature(r) - mean.unsqueeze(2) * mean.unsqueeze(1));
+            }
+        );
+        var moved = hessian.matmul((xt - xt.detach()).unsqueeze(2)).squeeze(2);
+        return (score + moved).MoveToOuterDisposeScope();
     }
 
     /// <summary>The mean of x₀.</summary>
@@ -85,7 +100,7 @@ public sealed class LatentMixture : IDisposable
     /// <summary>The same components tilted by another β. Shares them: dispose one of the two.</summary>
     internal LatentMixture Retilted(double tilt, double logPartition) => new(Components, tilt, logPartition);
 
-    /// <summary>Applies a function of the components' values to blocks of rows: [B] values and [B, 2] gradients, like xt in type and place.</summary>
+    /// <summary>Applies a function of the components' values to blocks of rows: two results of B rows, like xt in type and place.</summary>
     internal (Tensor Value, Tensor Gradient) Blockwise(
         Tensor xt,
         NoiseLevel level,
@@ -97,30 +112,39 @@ public sealed class LatentMixture : IDisposable
         using var inference = no_grad();
 
         var x = xt.detach().to(ScalarType.Float64).cpu();
-        var n = x.shape[0];
-        var (value, gradient) = (empty(n, ScalarType.Float64), empty(n, 2, ScalarType.Float64));
         var rows = Math.Max(8, BlockElements / Components.CountAt(level));
-        for (long start = 0; start < n; start += rows)
+        var (values, gradients) = (new List<Tensor>(), new List<Tensor>());
+        // No points still make one, empty, block: it has the right shapes.
+        for (long start = 0; start == 0 || start < x.shape[0]; start += rows)
         {
             using var block = NewDisposeScope();
-            var count = Math.Min(rows, n - start);
-            var (itsValue, itsGradient) = evaluate(Components.At(x.narrow(0, start, count), level));
-            value.narrow(0, start, count).copy_(itsValue);
-            gradient.narrow(0, start, count).copy_(itsGradient);
+            var part = x.narrow(0, start, Math.Min(rows, x.shape[0] - start));
+            var (value, gradient) = evaluate(Components.At(part, level));
+            values.Add(value.MoveToOuterDisposeScope());
+            gradients.Add(gradient.MoveToOuterDisposeScope());
         }
         return (
-            value.to(xt.dtype).to(xt.device).MoveToOuterDisposeScope(),
-            gradient.to(xt.dtype).to(xt.device).MoveToOuterDisposeScope()
+            Like(xt, cat(values, 0)).MoveToOuterDisposeScope(),
+            Like(xt, cat(gradients, 0)).MoveToOuterDisposeScope()
         );
     }
 
     /// <summary>The value, with the known gradient attached where gradients are being recorded.</summary>
     internal static Tensor Differentiable(Tensor xt, Tensor value, Tensor gradient) =>
-        is_grad_enabled() && xt.requires_grad ? value + ((xt - xt.detach()) * gradient).sum(-1) : value.alias();
+        Records(xt) ? value + ((xt - xt.detach()) * gradient).sum(-1) : value.alias();
+
+    private static bool Records(Tensor xt) => is_grad_enabled() && xt.requires_grad;
+
+    private static Tensor Like(Tensor xt, Tensor value) => value.to(xt.dtype).to(xt.device);
+
+    private Tensor Tilted(ComponentValues values) =>
+        Tilt == 0 ? values.LogTerms : values.LogTerms + Tilt * values.Labels;
+
+    private Tensor Responsibilities(ComponentValues values) => Tilted(values).softmax(1);
 
     private (Tensor Value, Tensor Gradient) Evaluate(ComponentValues values)
     {
-        var terms = Tilt == 0 ? values.LogTerms : values.LogTerms + Tilt * values.Labels;
+        var terms = Tilted(values);
         return (terms.logsumexp(1) - _logPartition, values.MeanGradient(terms.softmax(1)));
     }
 

@@ -7,6 +7,9 @@ namespace Tilt.Toys;
 /// </remarks>
 internal sealed class RingComponents : LatentComponents
 {
+    /// <summary>Keeps 0/0 from happening; far below any radius, far above what underflows.</summary>
+    private const double Tiny = 1e-100;
+
     private readonly Tensor _radii;
     private readonly Tensor _logWeights;
     private readonly Tensor _labels;
@@ -35,14 +38,23 @@ internal sealed class RingComponents : LatentComponents
         var z = rho * radii / v;
         var zeroth = special.i0e(z);
         var terms = zeroth.log() - (rho - radii).square() / (2 * v) + (_logWeights - Math.Log(2 * Math.PI * v));
+        var ratio = special.i1e(z) / zeroth;
+        var slope = (radii * ratio - rho) / v;
+        // At the origin the slope is 0 and the direction does not matter.
+        var direction = x / rho.clamp_min(Tiny);
         return new(
             terms,
             _labels,
+            r => (r * slope).sum(1, keepdim: true) * direction,
             r =>
             {
-                var slope = (r * (radii * (special.i1e(z) / zeroth) - rho)).sum(1, keepdim: true) / v;
-                // At the origin the slope is 0 and the direction does not matter.
-                return slope * x / rho.clamp_min(double.Epsilon * 1e20);
+                // With A = I₁/I₀: A′ = 1 − A/z − A². Along the radius f″ + f′², across it f′/ρ.
+                var bend = (radii / v).square() * (1 - ratio / z.clamp_min(Tiny) - ratio.square()) - 1 / v;
+                var along = (r * (bend + slope.square())).sum(1);
+                var across = (r * (slope / rho.clamp_min(Tiny))).sum(1);
+                var (x0, x1) = (direction.select(1, 0), direction.select(1, 1));
+                var more = along - across;
+                return Symmetric(across + more * x0 * x0, more * x0 * x1, across + more * x1 * x1);
             }
         );
     }
