@@ -20,14 +20,16 @@ public sealed class Pinwheel : ToyDataset
     /// <summary>Blur of clean space that the widest grid of f₁ is made for; the grid may be refined seven times, to a blur of 0.0025.</summary>
     private const double BaseBlur = 0.32;
 
-    /// <summary>How fast a strip moves across itself, at most, where there is mass: 2·(1 + f₂·¼·exp(f₁)) per unit of f₁, with room to spare.</summary>
-    private const double FastestTurn = 8;
-
     /// <summary>
-    /// Standard deviations of f₁ that the grid covers: e^(−40) is left out. At β = 20 the worst blade weighs e^(−20), so a shorter grid would show
-    /// between the blades.
+    /// Standard deviations of f₁ that the grid covers, inward and outward. Inward e^(−40) is left out: blades cross the centre there, and at
+    /// β = 20 the worst blade weighs e^(−20) itself.
     /// </summary>
-    private const double Reach = 9;
+    private const double ReachInward = 9;
+
+    private const double ReachOutward = 6.5;
+
+    /// <summary>Distance of neighbouring nodes in units of what blurs them.</summary>
+    private const double NodeSpacing = 0.5;
 
     private static readonly LabelLevels Levels = LabelLevels.Even([
         .. Enumerable.Range(0, Blades).Select(j => j / 4.0),
@@ -92,33 +94,80 @@ public sealed class Pinwheel : ToyDataset
     /// </remarks>
     protected override LatentMixture LatentsOf(double beta, int refinement)
     {
-        var ladder = new LadderComponents(BaseBlur, 0, 7, width => Nodes(width / (FastestTurn * refinement)));
+        var ladder = new LadderComponents(BaseBlur, 0, 7, width => Nodes(width, NodeSpacing / refinement));
         return new(ladder, beta, Levels.LogPartition(beta));
     }
 
-    /// <summary>Strips at steps of f₁ over the reach, blade after blade.</summary>
-    private static StripComponents Nodes(double step)
+    /// <summary>Strips on a grid of f₁, blade after blade.</summary>
+    private static StripComponents Nodes(double width, double spacing)
     {
-        var reach = (int)Math.Ceiling(Reach * RadialNoise / step);
-        var each = 2 * reach + 1;
+        var grid = Grid(width, spacing);
+        var each = grid.Count;
         var (centres, noiseAxes) = (new double[Blades * each, 2], new double[Blades * each, 2]);
         var (logWeights, labels) = (new double[Blades * each], new double[Blades * each]);
-        var norm = Math.Log(step / (RadialNoise * Math.Sqrt(2 * Math.PI) * Blades));
         for (var j = 0; j < Blades; j++)
         {
             for (var i = 0; i < each; i++)
             {
-                var (row, offset) = (j * each + i, (i - reach) * step);
-                var radial = RadialMean + offset;
+                var (row, radial) = (j * each + i, grid[i].Radial);
                 var (sin, cos) = Math.SinCos(2 * Math.PI * j / Blades + Swirl * Math.Exp(radial));
                 (centres[row, 0], centres[row, 1]) = (Scale * radial * cos, -Scale * radial * sin);
                 (noiseAxes[row, 0], noiseAxes[row, 1]) = (sin, cos);
-                logWeights[row] = norm - offset * offset / (2 * RadialNoise * RadialNoise);
+                logWeights[row] = grid[i].LogWeight - Math.Log(Blades);
                 labels[row] = Levels.Labels[j];
             }
         }
         var deviation = Scale * TangentialNoise;
         return new(centres, noiseAxes, deviation * deviation, logWeights, labels);
+    }
+
+    /// <summary>Values of f₁ that are equally many widths apart, with the logarithms of their probabilities.</summary>
+    /// <remarks>
+    /// The trapezoidal rule in the variable s with ds/df₁ = the speed of a strip in widths: it moves across itself by 2·(1 + f₂·a′), blurred by the
+    /// width alone, and along itself by 2·f₁·a′, where its own length blurs it too; a′ = ¼·exp(f₁), and f₂ up to five deviations.
+    /// </remarks>
+    private static List<(double Radial, double LogWeight)> Grid(double width, double spacing)
+    {
+        var length = Math.Sqrt(width * width + Scale * TangentialNoise * (Scale * TangentialNoise));
+        double Speed(double radial)
+        {
+            var turn = Swirl * Math.Exp(radial);
+            var across = Scale * (1 + 5 * TangentialNoise * turn) / width;
+            var along = Scale * radial * turn / length;
+            return Math.Sqrt(across * across + along * along);
+        }
+        var nodes = new List<(double, double)>();
+        foreach (var direction in new[] { -1, 1 })
+        {
+            double radial = RadialMean;
+            var reach = RadialNoise * (direction < 0 ? ReachInward : ReachOutward);
+            for (var first = direction > 0; Math.Abs(radial - RadialMean) <= reach; first = true)
+            {
+                var offset = (radial - RadialMean) / RadialNoise;
+                if (first)
+                {
+                    var density = -offset * offset / 2 - Math.Log(RadialNoise * Math.Sqrt(2 * Math.PI));
+                    nodes.Add((radial, density + Math.Log(spacing / Speed(radial))));
+                }
+                radial = Advance(radial, direction * spacing, Speed);
+            }
+        }
+        return nodes;
+    }
+
+    /// <summary>Follows df/ds = 1/speed over a step of s, by four Runge–Kutta steps.</summary>
+    private static double Advance(double f, double step, Func<double, double> speed)
+    {
+        var h = step / 4;
+        for (var i = 0; i < 4; i++)
+        {
+            var a = h / speed(f);
+            var b = h / speed(f + a / 2);
+            var c = h / speed(f + b / 2);
+            var d = h / speed(f + c);
+            f += (a + 2 * b + 2 * c + d) / 6;
+        }
+        return f;
     }
 
     /// <summary>The blade whose noise-free middle line is nearest.</summary>
