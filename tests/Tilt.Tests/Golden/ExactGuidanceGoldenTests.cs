@@ -201,8 +201,8 @@ public class ExactGuidanceGoldenTests
         using var generator = new Generator(17);
         using var mixture = Mixture();
         using var tilted = new TiltedMixture(mixture, Energy(energy), 10);
-        var x = randn(4000, 2, dtype: ScalarType.Float64, generator: generator);
-        var options = new SamplerOptions { Solver = "dpm-solver++-2m", Evaluations = 30 };
+        var x = randn(2000, 2, dtype: ScalarType.Float64, generator: generator);
+        var options = new SamplerOptions { Solver = "dpm-solver++-2m", Evaluations = 20 };
         var end = new LinearSchedule().At(1e-3);
 
         double Distance(IntermediateEnergy guidance)
@@ -214,9 +214,9 @@ public class ExactGuidanceGoldenTests
             return 0.5 * (share - tilted.Target.Weights).abs().sum().item<double>();
         }
 
-        // 4000 draws over 8 modes scatter by about 0.015; the recorded 20 000 reach 0.011 and less.
+        // 2000 draws over 8 modes scatter by about 0.02; the recorded 20 000 reach 0.011 and less.
         var exact = Distance(tilted.Exact);
-        Assert.True(exact < 0.03, $"exact guidance: total variation {exact:G3}");
+        Assert.True(exact < 0.035, $"exact guidance: total variation {exact:G3}");
         foreach (var wrong in new[] { tilted.Mse, tilted.Dps })
         {
             Assert.True(Distance(wrong) > 0.06, "MSE and DPS should miss the mode weights");
