@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Reflection;
+using Tilt.Environments;
 
 namespace Tilt.Cli;
 
@@ -48,7 +49,7 @@ internal static class Program
                 }
             );
         }
-        catch (Exception failure) when (!debug || failure is TiltException)
+        catch (Exception failure) when (!debug || failure is TiltException or EnvironmentException)
         {
             return Tell(failure, parsed, debug, terminal);
         }
@@ -71,6 +72,7 @@ internal static class Program
         var (message, exitCode) = failure switch
         {
             TiltException told => (told.Message, told.ExitCode),
+            EnvironmentException told => (told.Message, told.ExitCode),
             IOException or UnauthorizedAccessException => (failure.Message, 1),
             _ when NativeFailure(failure) is { } native => (
                 $"a native library could not be loaded: {native.Message.Split('\n')[0]}. './tilt doctor' finds out why.",

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Tilt.Cli.Reports;
+using Tilt.Environments.Rendering;
+using Tilt.Environments.Simulation;
 using TorchSharp;
 
 namespace Tilt.Cli.Health;
@@ -12,7 +14,6 @@ internal static class HealthChecks
     /// <summary>The library of TorchSharp that Debian 12's loader refuses as it is shipped.</summary>
     public const string TorchLibrary = "libLibTorchSharp.so";
 
-    private const string MuJoCo = "libmujoco.so.2.2.2";
     private const double Giga = 1024.0 * 1024 * 1024;
 
     /// <summary>Every check.</summary>
@@ -27,6 +28,7 @@ internal static class HealthChecks
             Gpu,
             Drawing,
             Physics,
+            Scenes,
             Memory,
             () => Disk(Directory.GetCurrentDirectory()),
         ];
@@ -230,18 +232,26 @@ internal static class HealthChecks
 
     private static Finding Physics()
     {
-        if (NativeLibrary.TryLoad(MuJoCo, out _))
-        {
-            return new("MuJoCo", State.Fine, $"{MuJoCo} loads");
-        }
-        var fromCheckout = Environment.GetEnvironmentVariable("TILT_LAUNCHER") is not null;
-        return new(
-            "MuJoCo",
-            State.Optional,
-            $"{MuJoCo} not found; only verbs that simulate want it, the 2-D experiments do not",
-            fromCheckout ? "./tilt doctor --fix" : "sudo apt-get install -y libmujoco2.2.2"
-        );
+        var physics = Mujoco.Availability;
+        return physics.Problem is { } problem
+            ? new("MuJoCo", State.Optional, problem, InstallCommand)
+            : new("MuJoCo", State.Fine, $"{Mujoco.Version} from {physics.Path}");
     }
+
+    private static Finding Scenes()
+    {
+        if (!Mujoco.Availability.IsAvailable)
+        {
+            return new("scenes", State.Optional, "wait for MuJoCo; only 'render' draws them", InstallCommand);
+        }
+        var scenes = Renderer.Availability;
+        return scenes.Problem is { } problem
+            ? new("scenes", State.Optional, problem, InstallCommand)
+            : new("scenes", State.Fine, $"drawn by {scenes.Backend}");
+    }
+
+    private static string InstallCommand =>
+        Environment.GetEnvironmentVariable("TILT_LAUNCHER") is null ? Mujoco.InstallCommand : "./tilt doctor --fix";
 
     private static Finding Memory()
     {

@@ -16,7 +16,10 @@ internal static class Doctor
             "./tilt doctor --fix"
         );
         var json = CommonOptions.Json();
-        var fix = new Option<bool>("--fix") { Description = "first fetch what apt can provide (MuJoCo), then check" };
+        var fix = new Option<bool>("--fix")
+        {
+            Description = "first fetch what apt can provide (MuJoCo, OSMesa), then check",
+        };
         verb.Add(fix);
         verb.Add(json);
         verb.SetAction(parsed => Run(terminal, HealthChecks.All(), parsed.GetValue(json)));

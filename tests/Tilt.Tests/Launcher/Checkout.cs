@@ -75,6 +75,20 @@ internal sealed class Checkout : IDisposable
     /// <summary>Tells the stand-in how to behave.</summary>
     public void Set(string name, string content = "") => File.WriteAllText(Path.Combine(Sdk, name), content);
 
+    /// <summary>Puts a program before the system's own.</summary>
+    public void AddTool(string name, string script)
+    {
+        Set($"{name}.text", $"#!/usr/bin/env bash\nhere=$(dirname \"$(readlink -f \"$0\")\")\n{script}\n");
+        Install(Path.Combine(Sdk, $"{name}.text"), Path.Combine(Sdk, name));
+    }
+
+    /// <summary>Changes a word of the launcher.</summary>
+    public void Alter(string word, string replacement)
+    {
+        Set("launcher", File.ReadAllText(File_("tilt")).Replace(word, replacement, StringComparison.Ordinal));
+        Install(Path.Combine(Sdk, "launcher"), File_("tilt"));
+    }
+
     public void Unset(string name) => File.Delete(Path.Combine(Sdk, name));
 
     public Result Run(params string[] args) => Finish(Start(File_("tilt"), args));

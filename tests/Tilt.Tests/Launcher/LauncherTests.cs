@@ -251,6 +251,40 @@ public sealed class LauncherTests : IDisposable
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(10), clock.Elapsed.ToString());
     }
 
+    [Theory]
+    [InlineData("0", "eval run", "apt:install")]
+    [InlineData("0", "render hopper", "apt:install")]
+    [InlineData("0", "doctor --fix", "apt:install")]
+    [InlineData("1000", "demo rl", "apt:--simulate")]
+    [InlineData("0", "demo 2d", null)]
+    [InlineData("0", "list", null)]
+    [InlineData("0", "eval --help", null)]
+    public void Verbs_that_simulate_fetch_physics_and_start_even_when_that_fails(
+        string user,
+        string line,
+        string? expected
+    )
+    {
+        _checkout.Alter("libmujoco.so.2.2.2", "libabsent.so.1");
+        _checkout.AddTool("id", $"echo {user}");
+        _checkout.AddTool("apt-get", "for word in \"$@\"; do echo \"apt:$word\" >>\"$here/calls\"; done; exit 100");
+
+        var result = _checkout.Run(line.Split(' '));
+
+        Assert.Equal(0, result.ExitCode);
+        Assert.StartsWith("argument:", result.Output, StringComparison.Ordinal);
+        if (expected is null)
+        {
+            Assert.DoesNotContain(_checkout.Calls, call => call.StartsWith("apt:", StringComparison.Ordinal));
+        }
+        else
+        {
+            Assert.Contains(expected, _checkout.Calls);
+            Assert.Contains("apt:libmujoco2.2.2", _checkout.Calls);
+            Assert.Contains("could not fetch libmujoco2.2.2", result.Error, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void Help_for_tests_needs_no_build()
     {
