@@ -43,7 +43,7 @@ internal static class BarsWithFloor
             OwnAxes = true,
             Legend =
             [
-                .. methods.Select((method, i) => new LegendEntry(method, FigureStyle.Series(i))),
+                .. methods.Select((method, i) => new LegendEntry(method, FigureStyle.ColorsOf(methods)[i])),
                 new("noise floor ± 2 sd", Band),
                 new("greatest that passes", FigureStyle.Ink, IsDashed: true),
             ],
@@ -166,7 +166,7 @@ internal static class BarsWithFloor
             {
                 continue;
             }
-            var color = Color.FromSKColor(FigureStyle.Series(m));
+            var color = Color.FromSKColor(FigureStyle.ColorsOf(methods)[m]);
             var left = place - 0.4 + m * width;
             var bar = plot.Add.Rectangle(
                 left + 0.12 * width,

@@ -32,11 +32,39 @@ internal static class FigureStyle
     /// <summary>Differences: white is zero.</summary>
     public static IColormap Differences { get; } = new ScottPlot.Colormaps.Balance();
 
-    /// <summary>Colours of series, by Okabe and Ito, which colour-blind readers tell apart; black is for the exact.</summary>
-    public static SKColor Series(int index)
+    // By Okabe and Ito, which colour-blind readers tell apart; the last is for what is exact.
+    private static readonly SKColor[] Palette =
+    [
+        .. new[] { "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222" }.Select(SKColor.Parse),
+    ];
+
+    // A method has the same colour in every figure.
+    private static readonly Dictionary<string, int> Reserved = new(StringComparer.OrdinalIgnoreCase)
     {
-        string[] colors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222"];
-        return SKColor.Parse(colors[index % colors.Length]);
+        ["CEP"] = 0,
+        ["MSE"] = 1,
+        ["exp-MSE"] = 2,
+        ["emse"] = 2,
+        ["DPS"] = 3,
+        ["exact"] = 6,
+        ["ground truth"] = 6,
+    };
+
+    /// <summary>A colour for each series; those that are methods keep theirs from figure to figure.</summary>
+    public static IReadOnlyList<SKColor> ColorsOf(IReadOnlyList<string> names)
+    {
+        var taken = names.Where(Reserved.ContainsKey).Select(name => Reserved[name]).ToHashSet();
+        var free = new Queue<int>(Enumerable.Range(0, Palette.Length).Where(color => !taken.Contains(color)));
+        var colors = new List<SKColor>();
+        foreach (var name in names)
+        {
+            var index =
+                Reserved.TryGetValue(name, out var own) ? own
+                : free.Count > 0 ? free.Dequeue()
+                : colors.Count;
+            colors.Add(Palette[index % Palette.Length]);
+        }
+        return colors;
     }
 
     /// <summary>A font of the given size, the one that ships.</summary>

@@ -51,6 +51,7 @@ internal static class LineFigures
     )
     {
         var names = panels.SelectMany(panel => panel.Series).Select(series => series.Name).Distinct().ToList();
+        var colors = FigureStyle.ColorsOf(names);
         var columns = Math.Min(3, panels.Count);
         var grid = new PanelGrid
         {
@@ -62,7 +63,7 @@ internal static class LineFigures
             OwnAxes = true,
             XLabel = xLabel,
             YLabel = yLabel,
-            Legend = [.. names.Select((series, i) => new LegendEntry(series, FigureStyle.Series(i)))],
+            Legend = [.. names.Select((series, i) => new LegendEntry(series, colors[i]))],
         };
         return new Figure(
             name,
@@ -135,7 +136,7 @@ internal static class LineFigures
         );
         foreach (var series in panel.Series)
         {
-            var color = Color.FromSKColor(FigureStyle.Series(names.IndexOf(series.Name)));
+            var color = Color.FromSKColor(FigureStyle.ColorsOf(names)[names.IndexOf(series.Name)]);
             if (series.Replicates.Count > 1)
             {
                 foreach (var line in series.Replicates)

@@ -163,6 +163,17 @@ public class FigureTests
         Assert.True(1.05 / (steps[^1] + 0.05) > 1.7, "contrast of the lightest against white");
     }
 
+    [Fact]
+    public void A_method_has_the_same_colour_in_every_figure_and_no_two_series_share_one()
+    {
+        var few = FigureStyle.ColorsOf(["noise model", "CEP", "MSE"]);
+        var many = FigureStyle.ColorsOf(["CEP", "MSE", "exp-MSE", "DPS", "exact"]);
+
+        Assert.Equal([many[0], many[1]], [few[1], few[2]]);
+        Assert.Equal(3, few.Distinct().Count());
+        Assert.Equal(5, many.Distinct().Count());
+    }
+
     [Theory]
     [InlineData(-4.5, 4.5, 5, new double[] { -4, -2, 0, 2, 4 })]
     [InlineData(0, 1, 6, new double[] { 0, 0.2, 0.4, 0.6, 0.8, 1 })]
