@@ -56,6 +56,20 @@ public partial class ReadmeTests
         Assert.Empty(dead);
     }
 
+    [Fact]
+    public void Every_decision_is_in_the_index()
+    {
+        var folder = Path.Combine(Repository.Root, "docs", "decisions");
+        var index = File.ReadAllText(Path.Combine(folder, "README.md"));
+
+        var pages = Directory
+            .EnumerateFiles(folder, "*.md")
+            .Select(page => Path.GetFileName(page)!)
+            .Where(page => page != "README.md");
+
+        Assert.Empty(pages.Where(page => !index.Contains($"({page})", StringComparison.Ordinal)));
+    }
+
     private static string[] Lines(string code) =>
         [.. code.Split('\n').Select(line => line.Trim()).Where(line => line.Length > 0)];
 
