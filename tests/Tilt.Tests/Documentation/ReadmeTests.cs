@@ -67,7 +67,7 @@ public partial class ReadmeTests
             .Select(page => Path.GetFileName(page)!)
             .Where(page => page != "README.md");
 
-        Assert.Empty(pages.Where(page => !index.Contains($"({page})", StringComparison.Ordinal)));
+        Assert.All(pages, page => Assert.Contains($"({page})", index, StringComparison.Ordinal));
     }
 
     private static string[] Lines(string code) =>
