@@ -25,6 +25,7 @@ internal sealed class Checkout : IDisposable
             ;;
           *Tilt.Tests.dll)
             printf 'tests:%s\n' "${@:2}" >>"$here/calls"
+            sed -n 's/SigIgn:.*\(.\)$/ignored:\1/p' "/proc/$$/status" >>"$here/calls"
             [ -f "$here/hangs" ] && exec sleep 20
             while [ $# -gt 0 ]; do [ "$1" = -result-trx ] && results=$2; shift; done
             [ -f "$here/counters" ] && cp "$here/counters" "$results"

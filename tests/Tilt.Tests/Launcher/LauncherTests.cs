@@ -213,8 +213,18 @@ public sealed class LauncherTests : IDisposable
 
         Assert.Equal(
             ["tests:-class", "tests:*Sampling*", "tests:-class", "tests:*Energy*", "tests:-method", "tests:*a b*"],
-            _checkout.Calls[^6..]
+            _checkout.Calls[^7..^1]
         );
+    }
+
+    [Fact]
+    public void Tests_run_with_interrupts_as_they_are_in_the_foreground()
+    {
+        _checkout.Run("test");
+
+        // The last digit of the mask holds signals 1 to 4; SIGINT is 2 and SIGQUIT 3.
+        var ignored = Convert.ToInt32(_checkout.Calls[^1]["ignored:".Length..], 16);
+        Assert.Equal(0, ignored & 0b0110);
     }
 
     [Fact]
