@@ -1,4 +1,40 @@
 using Tilt;
+using Tilt.Bench;
+using Tilt.Model;
 
 NativeRuntime.Prepare();
-return 0;
+string[] verbs = ["W1", "W2", "curves", "memory"];
+try
+{
+    var verb = args.FirstOrDefault("help");
+    var rest = args.Skip(1).ToArray();
+    switch (verb)
+    {
+        case "W1" or "W2":
+            TrainingSteps.Compare(verb, rest);
+            return 0;
+        case "curves":
+            LossCurves.Print(rest);
+            return 0;
+        case "memory":
+            return SteadyMemory.Check(rest);
+        case "help" or "--help" or "-h":
+            Console.WriteLine(
+                """
+                Tilt.Bench VERB [options]
+                  W1 [rounds]      score step against the same step in plain TorchSharp, interleaved; prints the ratio
+                  W2 [rounds]      the same for the contrastive guidance step
+                  curves [steps]   evaluation loss of W1 in fp32 and bf16, two seeds
+                  memory [steps]   resident memory and live tensors over W1 steps
+                """
+            );
+            return 0;
+        default:
+            throw Suggest.Unknown("benchmark", verb, verbs);
+    }
+}
+catch (TiltException e)
+{
+    Console.Error.WriteLine($"error: {e.Message}");
+    return e.ExitCode;
+}

@@ -12,21 +12,28 @@ public enum Activation
     Relu,
 }
 
-/// <summary>Linear layers with a nonlinearity between them and none after the last.</summary>
-/// <remarks>Saved as <c>0.weight</c>, <c>0.bias</c>, <c>2.weight</c>, …: even numbers are layers, odd ones nonlinearities.</remarks>
+/// <summary>Linear layers with a nonlinearity between them and, where asked, after the last.</summary>
+/// <remarks>
+/// Saved as <c>0.weight</c>, <c>0.bias</c>, <c>2.weight</c>, …: even numbers are layers, odd ones nonlinearities. Under
+/// <see cref="MixedPrecision"/> hidden layers multiply in bf16; the first and last do only where they stand inside a network.
+/// </remarks>
 public sealed class Mlp : nn.Module<Tensor, Tensor>
 {
     private readonly Linear[] _layers;
     private readonly Activation _activation;
+    private readonly bool _inside;
 
     /// <summary>Layers of the given widths, weights drawn.</summary>
     /// <param name="widths">Input width, hidden widths, output width.</param>
     /// <param name="activation">What stands between the layers.</param>
     /// <param name="generator">Where the draws come from.</param>
-    public Mlp(IReadOnlyList<long> widths, Activation activation, Generator generator)
+    /// <param name="inside">
+    /// Whether other layers of the network stand before and after: then the last is activated too, and all count as hidden.
+    /// </param>
+    public Mlp(IReadOnlyList<long> widths, Activation activation, Generator generator, bool inside = false)
         : base(nameof(Mlp))
     {
-        _activation = activation;
+        (_activation, _inside) = (activation, inside);
         _layers = new Linear[widths.Count - 1];
         for (var i = 0; i < _layers.Length; i++)
         {
@@ -41,12 +48,29 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
 
+        var mixed = MixedPrecision.Covers(x);
+        return (
+            mixed && _inside ? BFloat16Stack.Apply(x, _layers, new(_activation, First: false, Last: true))
+            : mixed && _layers.Length > 2 ? Mixed(x)
+            : Plain(x)
+        ).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Plain(Tensor x)
+    {
         var h = _layers[0].call(x);
         foreach (var layer in _layers.AsSpan(1))
         {
             h = layer.call(Act(h));
         }
-        return h.MoveToOuterDisposeScope();
+        return _inside ? Act(h) : h;
+    }
+
+    private Tensor Mixed(Tensor x)
+    {
+        var hidden = _layers.AsSpan(1, _layers.Length - 2);
+        var h = BFloat16Stack.Apply(_layers[0].call(x), hidden, new(_activation, First: true, Last: true));
+        return _layers[^1].call(h);
     }
 
     private Tensor Act(Tensor h) => _activation == Activation.Silu ? nn.functional.silu(h) : nn.functional.relu(h);

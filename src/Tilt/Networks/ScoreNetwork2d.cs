@@ -27,7 +27,7 @@ public sealed class ScoreNetwork2d : Network
         _embed = new(generator);
         _dense1 = Initialize.Linear(_embed.Width, _embed.Width, generator);
         _dense2 = Initialize.Linear(Dimensions, Joined - _embed.Width, generator);
-        _block = new([Joined, Hidden, Hidden, Hidden, Hidden, Joined], Activation.Silu, generator);
+        _block = new([Joined, Hidden, Hidden, Hidden, Hidden, Joined], Activation.Silu, generator, inside: true);
         _decoder = Initialize.Linear(Joined, Dimensions, generator);
 
         register_module("embed", _embed);
@@ -55,6 +55,6 @@ public sealed class ScoreNetwork2d : Network
         var u = _dense2.call(x);
         var v = _dense1.call(nn.functional.silu(_embed.call(time)));
         var h = _block.call(Rows.Join(u, v));
-        return _decoder.call(nn.functional.silu(h)).MoveToOuterDisposeScope();
+        return _decoder.call(h).MoveToOuterDisposeScope();
     }
 }

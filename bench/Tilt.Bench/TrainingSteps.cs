@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using Tilt.Diffusion;
+using Tilt.Model;
+using Tilt.Networks;
+using Tilt.Toys;
+using Tilt.Training;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Tilt.Bench;
+
+/// <summary>W1 and W2: the two training steps of the 2-D experiments, Tilt's beside plain TorchSharp's.</summary>
+internal static class TrainingSteps
+{
+    public const int Batch = 2048;
+    private const int StepsPerRound = 5;
+    private const double Beta = 3;
+
+    public static void Compare(string workload, string[] args)
+    {
+        var rounds = Arguments.Count(args, "rounds", 30);
+        using var scope = NewDisposeScope();
+        using var streams = new RandomStreams(0);
+        var data = new EightGaussians().Draw(100_000, streams["data"]);
+        random.manual_seed(0);
+
+        var (plain, own) = workload == "W1" ? Score(data, streams) : Guidance(data, streams);
+        var contestants = new (string Name, Action Step)[]
+        {
+            ("plain TorchSharp, fp32", plain),
+            ("Tilt, fp32", () => InPrecision(Precision.Float32, own)),
+            ("Tilt, bf16", () => InPrecision(Precision.BFloat16, own)),
+        };
+        Console.WriteLine(
+            $"{workload}: batch {Batch}, {get_num_threads()} threads, bf16 {(MixedPrecision.IsNative ? "native" : "emulated")}, "
+                + $"{rounds} interleaved rounds of {StepsPerRound} steps, ms per step"
+        );
+
+        var times = contestants.Select(_ => new List<double>()).ToArray();
+        for (var round = -1; round < rounds; round++)
+        {
+            for (var i = 0; i < contestants.Length; i++)
+            {
+                for (var step = 0; step < StepsPerRound; step++)
+                {
+                    var clock = Stopwatch.StartNew();
+                    contestants[i].Step();
+                    if (round >= 0)
+                    {
+                        times[i].Add(clock.Elapsed.TotalMilliseconds);
+                    }
+                }
+            }
+        }
+        var (baseMinimum, baseMedian) = (times[0].Min(), Median(times[0]));
+        for (var i = 0; i < contestants.Length; i++)
+        {
+            var (minimum, median) = (times[i].Min(), Median(times[i]));
+            Console.WriteLine(
+                $"  {contestants[i].Name, -24} minimum {minimum, 7:f2} ({baseMinimum / minimum:f2}x)   "
+                    + $"median {median, 7:f2} ({baseMedian / median:f2}x)"
+            );
+        }
+    }
+
+    /// <summary>One step of W1 in Tilt: everything a training loop does but logging.</summary>
+    public static Action ScoreStep(NoiseModel model, Adam adam, Tensor data, RandomStreams streams) =>
+        () =>
+        {
+            using var step = NewDisposeScope();
+            var x0 = Minibatch(data, streams["minibatches"]);
+            adam.ZeroGradients();
+            DenoisingLoss.Draw(model, x0, null, streams["noise"]).backward();
+            adam.Step();
+        };
+
+    private static Tensor Minibatch(Tensor data, Generator generator) =>
+        data.index_select(0, randint(data.shape[0], [Batch], dtype: ScalarType.Int64, generator: generator));
+
+    private static (Action Plain, Action Own) Score(LabelledPoints data, RandomStreams streams)
+    {
+        var network = new PlainTorch.ScoreNet();
+        var torchs = optim.Adam(network.parameters(), 1e-4);
+        var own = new ScoreNetwork2d(streams["weights"]);
+        var adam = new Adam(own.NamedParameters(), new() { LearningRate = 1e-4 });
+        var model = new NoiseModel(own, new LinearSchedule());
+        return (
+            () =>
+            {
+                using var step = NewDisposeScope();
+                PlainTorch.ScoreStep(network, torchs, Minibatch(data.X, streams["minibatches"]));
+            },
+            ScoreStep(model, adam, data.X, streams)
+        );
+    }
+
+    private static (Action Plain, Action Own) Guidance(LabelledPoints data, RandomStreams streams)
+    {
+        var network = new PlainTorch.GuidanceNet();
+        var torchs = optim.Adam(network.parameters(), 3e-4);
+        var own = new EnergyNetwork2d(streams["weights"]);
+        var adam = new Adam(own.NamedParameters(), new() { LearningRate = 3e-4 });
+        var schedule = new LinearSchedule();
+        return (
+            () =>
+            {
+                using var step = NewDisposeScope();
+                var (x0, labels) = Pairs();
+                PlainTorch.GuidanceStep(network, torchs, x0, labels, Beta);
+            },
+            () =>
+            {
+                using var step = NewDisposeScope();
+                var (x0, labels) = Pairs();
+                adam.ZeroGradients();
+                var time = ForwardProcess.DrawTimes(1, 1e-5, schedule.End, streams["noise"]);
+                var levels = ForwardProcess.Levels(schedule, time, x0);
+                var xt = ForwardProcess.Noised(levels, x0, ForwardProcess.DrawNoise(x0, streams["noise"]));
+                var target = nn.functional.softmax(Beta * labels, -1);
+                var model = nn.functional.log_softmax(-own.call(xt, levels.NetworkTime), -1);
+                (-(target * model).sum()).backward();
+                adam.Step();
+            }
+        );
+
+        (Tensor X0, Tensor Labels) Pairs()
+        {
+            var rows = randint(data.Count, [Batch], dtype: ScalarType.Int64, generator: streams["minibatches"]);
+            return (data.X.index_select(0, rows), data.Labels.index_select(0, rows));
+        }
+    }
+
+    private static void InPrecision(Precision precision, Action step)
+    {
+        using var products = MixedPrecision.Use(precision);
+        step();
+    }
+
+    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+}

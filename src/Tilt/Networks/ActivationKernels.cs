@@ -1,0 +1,346 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
+namespace Tilt.Networks;
+
+/// <summary>How the kernels read and write 32 numbers of a storage type.</summary>
+internal unsafe interface IStorage
+{
+    static abstract (Vector512<float> Low, Vector512<float> High) Load(void* from, nint at);
+    static abstract void Store(void* to, nint at, Vector512<float> low, Vector512<float> high);
+    static abstract float LoadOne(void* from, nint at);
+    static abstract void StoreOne(void* to, nint at, float value);
+}
+
+/// <summary>float32.</summary>
+internal readonly unsafe struct AsFloat32 : IStorage
+{
+    public static (Vector512<float> Low, Vector512<float> High) Load(void* from, nint at) =>
+        (Vector512.Load((float*)from + at), Vector512.Load((float*)from + at + 16));
+
+    public static void Store(void* to, nint at, Vector512<float> low, Vector512<float> high)
+    {
+        low.Store((float*)to + at);
+        high.Store((float*)to + at + 16);
+    }
+
+    public static float LoadOne(void* from, nint at) => ((float*)from)[at];
+
+    public static void StoreOne(void* to, nint at, float value) => ((float*)to)[at] = value;
+}
+
+/// <summary>bfloat16: the upper half of a float32, rounded to nearest, ties to even.</summary>
+internal readonly unsafe struct AsBFloat16 : IStorage
+{
+    public static (Vector512<float> Low, Vector512<float> High) Load(void* from, nint at)
+    {
+        var halves = Vector512.Load((ushort*)from + at);
+        var (low, high) = Vector512.Widen(halves);
+        return ((low << 16).AsSingle(), (high << 16).AsSingle());
+    }
+
+    public static void Store(void* to, nint at, Vector512<float> low, Vector512<float> high) =>
+        Vector512.Narrow(Round(low), Round(high)).Store((ushort*)to + at);
+
+    public static float LoadOne(void* from, nint at) =>
+        BitConverter.UInt32BitsToSingle((uint)((ushort*)from)[at] << 16);
+
+    public static void StoreOne(void* to, nint at, float value)
+    {
+        var bits = BitConverter.SingleToUInt32Bits(value);
+        ((ushort*)to)[at] = (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    }
+
+    // A NaN keeps being one: those that arise here have a fraction whose lower half is zero, so nothing carries into the sign.
+    private static Vector512<uint> Round(Vector512<float> value)
+    {
+        var bits = value.AsUInt32();
+        var odd = (bits >> 16) & Vector512<uint>.One;
+        return (bits + Vector512.Create(0x7fffu) + odd) >> 16;
+    }
+}
+
+/// <summary>Activations with their derivatives, and products with them, in one pass over memory each.</summary>
+/// <remarks>
+/// Written with portable vectors: correct on every processor, fast where they are 512 bits wide. Work is cut into a fixed
+/// number of row blocks whatever the number of threads, so sums do not depend on it. The blocks hold raw memory only, no
+/// tensors, hence may run on other threads.
+/// </remarks>
+internal static unsafe class ActivationKernels
+{
+    private const int Step = 32;
+    private const int Blocks = 16;
+
+    /// <summary>h = f(z) and slope = f′(z).</summary>
+    /// <param name="activation">f.</param>
+    /// <param name="z">[B, N], contiguous, float32 or bf16.</param>
+    /// <param name="h">The shape of z, float32 or bf16; overwritten.</param>
+    /// <param name="slope">The shape of z, bf16; overwritten. May be z itself. Null where no gradient is wanted.</param>
+    public static void Activate(Activation activation, Tensor z, Tensor h, Tensor? slope)
+    {
+        switch (z.dtype, h.dtype)
+        {
+            case (ScalarType.Float32, ScalarType.BFloat16):
+                Activate<AsFloat32, AsBFloat16>(activation, z, h, slope);
+                break;
+            case (ScalarType.BFloat16, ScalarType.BFloat16):
+                Activate<AsBFloat16, AsBFloat16>(activation, z, h, slope);
+                break;
+            case (ScalarType.BFloat16, ScalarType.Float32):
+                Activate<AsBFloat16, AsFloat32>(activation, z, h, slope);
+                break;
+            default:
+                throw new NotSupportedException($"Activation from {z.dtype} to {h.dtype}.");
+        }
+    }
+
+    /// <summary>dz = g·slope, and the sum of its rows, which is the gradient of a bias.</summary>
+    /// <param name="g">Gradient of h, [B, N], contiguous, float32 or bf16.</param>
+    /// <param name="slope">[B, N], bf16; null stands for ones.</param>
+    /// <param name="dz">[B, N], bf16 or float32; overwritten. May be g itself where the types agree.</param>
+    /// <param name="sums">[N], float32; overwritten. Null where it is not wanted.</param>
+    public static void Backward(Tensor g, Tensor? slope, Tensor dz, Tensor? sums)
+    {
+        switch (g.dtype, dz.dtype)
+        {
+            case (ScalarType.Float32, ScalarType.BFloat16):
+                Backward<AsFloat32, AsBFloat16>(g, slope, dz, sums);
+                break;
+            case (ScalarType.BFloat16, ScalarType.BFloat16):
+                Backward<AsBFloat16, AsBFloat16>(g, slope, dz, sums);
+                break;
+            case (ScalarType.BFloat16, ScalarType.Float32):
+                Backward<AsBFloat16, AsFloat32>(g, slope, dz, sums);
+                break;
+            default:
+                throw new NotSupportedException($"Gradient from {g.dtype} to {dz.dtype}.");
+        }
+    }
+
+    private static void Activate<TFrom, TTo>(Activation activation, Tensor z, Tensor h, Tensor? slope)
+        where TFrom : IStorage
+        where TTo : IStorage
+    {
+        var count = (nint)z.numel();
+        var from = (nint)Address(z);
+        var to = (nint)Address(h);
+        var slopes = slope is null ? 0 : (nint)Address(slope);
+        var perBlock = (count + Blocks * Step - 1) / (Blocks * Step) * Step;
+        ForBlocks(block =>
+        {
+            var first = block * perBlock;
+            var last = Math.Min(first + perBlock, count);
+            if (activation == Activation.Silu)
+            {
+                Silu<TFrom, TTo>((void*)from, (void*)to, (void*)slopes, first, last);
+            }
+            else
+            {
+                Relu<TFrom, TTo>((void*)from, (void*)to, (void*)slopes, first, last);
+            }
+        });
+    }
+
+    private static void Silu<TFrom, TTo>(void* z, void* h, void* slope, nint first, nint last)
+        where TFrom : IStorage
+        where TTo : IStorage
+    {
+        var i = first;
+        for (; i + Step <= last; i += Step)
+        {
+            var (a, b) = TFrom.Load(z, i);
+            var (sa, sb) = (Sigmoid(a), Sigmoid(b));
+            var (ha, hb) = (a * sa, b * sb);
+            if (slope != null)
+            {
+                // f′ = s·(1 + z·(1 − s)) = s + h·(1 − s).
+                var one = Vector512<float>.One;
+                AsBFloat16.Store(
+                    slope,
+                    i,
+                    Vector512.FusedMultiplyAdd(ha, one - sa, sa),
+                    Vector512.FusedMultiplyAdd(hb, one - sb, sb)
+                );
+            }
+            TTo.Store(h, i, ha, hb);
+        }
+        for (; i < last; i++)
+        {
+            var a = TFrom.LoadOne(z, i);
+            var s = 1 / (1 + MathF.Exp(-a));
+            if (slope != null)
+            {
+                AsBFloat16.StoreOne(slope, i, s + a * s * (1 - s));
+            }
+            TTo.StoreOne(h, i, a * s);
+        }
+    }
+
+    private static void Relu<TFrom, TTo>(void* z, void* h, void* slope, nint first, nint last)
+        where TFrom : IStorage
+        where TTo : IStorage
+    {
+        var i = first;
+        for (; i + Step <= last; i += Step)
+        {
+            var (a, b) = TFrom.Load(z, i);
+            if (slope != null)
+            {
+                var (one, zero) = (Vector512<float>.One, Vector512<float>.Zero);
+                AsBFloat16.Store(
+                    slope,
+                    i,
+                    Vector512.ConditionalSelect(Vector512.GreaterThan(a, zero), one, zero),
+                    Vector512.ConditionalSelect(Vector512.GreaterThan(b, zero), one, zero)
+                );
+            }
+            TTo.Store(h, i, Vector512.Max(a, Vector512<float>.Zero), Vector512.Max(b, Vector512<float>.Zero));
+        }
+        for (; i < last; i++)
+        {
+            var a = TFrom.LoadOne(z, i);
+            if (slope != null)
+            {
+                AsBFloat16.StoreOne(slope, i, a > 0 ? 1 : 0);
+            }
+            TTo.StoreOne(h, i, MathF.Max(a, 0));
+        }
+    }
+
+    private static void Backward<TFrom, TTo>(Tensor g, Tensor? slope, Tensor dz, Tensor? sums)
+        where TFrom : IStorage
+        where TTo : IStorage
+    {
+        var columns = (nint)g.shape[^1];
+        var rows = (nint)g.numel() / columns;
+        var from = (nint)Address(g);
+        var to = (nint)Address(dz);
+        var slopes = slope is null ? 0 : (nint)Address(slope);
+        var perBlock = (rows + Blocks - 1) / Blocks;
+        var partial = sums is null ? [] : GC.AllocateUninitializedArray<float>(checked((int)(Blocks * columns)));
+        fixed (float* pinned = partial)
+        {
+            var sumsAt = (nint)pinned;
+            ForBlocks(block =>
+            {
+                var first = Math.Min(block * perBlock, rows);
+                var last = Math.Min(first + perBlock, rows);
+                var blockSums = sumsAt == 0 ? null : (float*)sumsAt + block * columns;
+                Scale<TFrom, TTo>((void*)from, (void*)slopes, (void*)to, blockSums, first, last, columns);
+            });
+            if (sums is not null)
+            {
+                Add(pinned, (float*)Address(sums), columns);
+            }
+        }
+    }
+
+    /// <summary>One block of rows, 32 columns at a time so that their sums stay in registers.</summary>
+    private static void Scale<TFrom, TTo>(
+        void* g,
+        void* slope,
+        void* dz,
+        float* sums,
+        nint firstRow,
+        nint lastRow,
+        nint columns
+    )
+        where TFrom : IStorage
+        where TTo : IStorage
+    {
+        nint column = 0;
+        for (; column + Step <= columns; column += Step)
+        {
+            var (lowSum, highSum) = (Vector512<float>.Zero, Vector512<float>.Zero);
+            for (var row = firstRow; row < lastRow; row++)
+            {
+                var at = row * columns + column;
+                var (a, b) = TFrom.Load(g, at);
+                if (slope != null)
+                {
+                    var (sa, sb) = AsBFloat16.Load(slope, at);
+                    (a, b) = (a * sa, b * sb);
+                }
+                TTo.Store(dz, at, a, b);
+                lowSum += a;
+                highSum += b;
+            }
+            if (sums != null)
+            {
+                AsFloat32.Store(sums, column, lowSum, highSum);
+            }
+        }
+        for (; column < columns; column++)
+        {
+            var sum = 0f;
+            for (var row = firstRow; row < lastRow; row++)
+            {
+                var at = row * columns + column;
+                var a = TFrom.LoadOne(g, at) * (slope == null ? 1 : AsBFloat16.LoadOne(slope, at));
+                TTo.StoreOne(dz, at, a);
+                sum += a;
+            }
+            if (sums != null)
+            {
+                sums[column] = sum;
+            }
+        }
+    }
+
+    private static void Add(float* partial, float* sums, nint columns)
+    {
+        for (nint column = 0; column < columns; column++)
+        {
+            var sum = 0f;
+            for (var block = 0; block < Blocks; block++)
+            {
+                sum += partial[block * columns + column];
+            }
+            sums[column] = sum;
+        }
+    }
+
+    /// <summary>1/(1 + e^(−x)), to about 1e-7 relative.</summary>
+    private static Vector512<float> Sigmoid(Vector512<float> x)
+    {
+        var one = Vector512<float>.One;
+        return one / (one + Exp(-x));
+    }
+
+    /// <summary>eˣ on [−87, 87], beyond which it is held: 2ⁿ·e^r with n = round(x·log₂e) and a polynomial in r.</summary>
+    /// <remarks>
+    /// |r| ≤ ½·ln 2; the Taylor polynomial of degree 6 is off by r⁷/5040 ≤ 1.2e-7 there, one rounding of float32.
+    /// </remarks>
+    private static Vector512<float> Exp(Vector512<float> x)
+    {
+        const float limit = 87;
+        x = Vector512.MinNative(Vector512.MaxNative(x, Vector512.Create(-limit)), Vector512.Create(limit));
+        var n = Vector512.Round(x * Vector512.Create(1.44269504f));
+        // ln 2 in two parts: the first has few digits, so that n times it is exact.
+        var r = Vector512.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), x);
+        r = Vector512.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
+        var p = Vector512.Create(1f / 720);
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1f / 120));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1f / 24));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(1f / 6));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(0.5f));
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
+        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
+        var power = (Vector512.ConvertToInt32(n) + Vector512.Create(127)) << 23;
+        return p * power.AsSingle();
+    }
+
+    private static void ForBlocks(Action<int> body) => Workers.Run(Blocks, body);
+
+    private static void* Address(Tensor tensor)
+    {
+        if (!tensor.is_contiguous())
+        {
+            throw new ArgumentException("The kernels take contiguous tensors.");
+        }
+        fixed (byte* first = &MemoryMarshal.GetReference(tensor.bytes))
+        {
+            return first;
+        }
+    }
+}
