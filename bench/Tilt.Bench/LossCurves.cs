@@ -3,6 +3,7 @@ using Tilt.Model;
 using Tilt.Networks;
 using Tilt.Toys;
 using Tilt.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Tilt.Bench;
@@ -35,8 +36,8 @@ internal static class LossCurves
     {
         using var scope = NewDisposeScope();
         using var streams = new RandomStreams(seed);
-        var data = new EightGaussians().Draw(100_000, streams["data"]);
-        var held = new EightGaussians().Draw(EvaluationRows, streams["held out"]);
+        var data = new EightGaussians().Sample(100_000, streams["data"]);
+        var held = new EightGaussians().Sample(EvaluationRows, streams["held out"]);
         using var network = new ScoreNetwork2d(streams["weights"]);
         using var adam = new Adam(network.NamedParameters(), new() { LearningRate = 1e-4 });
         var model = new NoiseModel(network, new LinearSchedule());

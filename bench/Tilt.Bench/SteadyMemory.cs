@@ -20,7 +20,7 @@ internal static class SteadyMemory
         using var scope = NewDisposeScope();
         using var streams = new RandomStreams(0);
         using var products = MixedPrecision.Use(Precision.Auto);
-        var data = new EightGaussians().Draw(100_000, streams["data"]);
+        var data = new EightGaussians().Sample(100_000, streams["data"]);
         using var network = new ScoreNetwork2d(streams["weights"]);
         using var adam = new Adam(network.NamedParameters(), new() { LearningRate = 1e-4 });
         using var average = new ExponentialMovingAverage(network);

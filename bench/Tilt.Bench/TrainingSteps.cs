@@ -21,7 +21,7 @@ internal static class TrainingSteps
         var rounds = Arguments.Count(args, "rounds", 30);
         using var scope = NewDisposeScope();
         using var streams = new RandomStreams(0);
-        var data = new EightGaussians().Draw(100_000, streams["data"]);
+        var data = new EightGaussians().Sample(100_000, streams["data"]);
         random.manual_seed(0);
 
         var (plain, own) = workload == "W1" ? Score(data, streams) : Guidance(data, streams);
@@ -36,32 +36,39 @@ internal static class TrainingSteps
                 + $"{rounds} interleaved rounds of {StepsPerRound} steps, ms per step"
         );
 
-        var times = contestants.Select(_ => new List<double>()).ToArray();
+        var wall = contestants.Select(_ => new List<double>()).ToArray();
+        var cpu = contestants.Select(_ => new List<double>()).ToArray();
         for (var round = -1; round < rounds; round++)
         {
             for (var i = 0; i < contestants.Length; i++)
             {
+                var used = Environment.CpuUsage.TotalTime;
                 for (var step = 0; step < StepsPerRound; step++)
                 {
                     var clock = Stopwatch.StartNew();
                     contestants[i].Step();
                     if (round >= 0)
                     {
-                        times[i].Add(clock.Elapsed.TotalMilliseconds);
+                        wall[i].Add(clock.Elapsed.TotalMilliseconds);
                     }
+                }
+                if (round >= 0)
+                {
+                    cpu[i].Add((Environment.CpuUsage.TotalTime - used).TotalMilliseconds / StepsPerRound);
                 }
             }
         }
-        var (baseMinimum, baseMedian) = (times[0].Min(), Median(times[0]));
         for (var i = 0; i < contestants.Length; i++)
         {
-            var (minimum, median) = (times[i].Min(), Median(times[i]));
             Console.WriteLine(
-                $"  {contestants[i].Name, -24} minimum {minimum, 7:f2} ({baseMinimum / minimum:f2}x)   "
-                    + $"median {median, 7:f2} ({baseMedian / median:f2}x)"
+                $"  {contestants[i].Name, -24} minimum {Ratio(wall, i, Enumerable.Min)}   median {Ratio(wall, i, Median)}   "
+                    + $"processor time, median {Ratio(cpu, i, Median)}"
             );
         }
     }
+
+    private static string Ratio(List<double>[] times, int which, Func<IEnumerable<double>, double> of) =>
+        $"{of(times[which]), 7:f2} ({of(times[0]) / of(times[which]):f2}x)";
 
     /// <summary>One step of W1 in Tilt: everything a training loop does but logging.</summary>
     public static Action ScoreStep(NoiseModel model, Adam adam, Tensor data, RandomStreams streams) =>
@@ -136,5 +143,5 @@ internal static class TrainingSteps
         step();
     }
 
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    private static double Median(IEnumerable<double> values) => values.Order().ElementAt(values.Count() / 2);
 }

@@ -2,40 +2,59 @@ using TorchSharp.Modules;
 
 namespace Tilt.Networks;
 
-/// <summary>What a stack of layers does: which inputs are activated and by what.</summary>
-/// <param name="Activation">The nonlinearity.</param>
-/// <param name="First">Whether the input passes through it before the first layer.</param>
-/// <param name="Last">Whether the last layer's values pass through it.</param>
-internal sealed record StackShape(Activation Activation, bool First, bool Last);
+/// <summary>What a stack of layers does besides its products.</summary>
+/// <param name="Activation">The nonlinearity after each layer.</param>
+/// <param name="ExactFirst">Whether the first layer multiplies in float32.</param>
+/// <param name="ExactLast">Whether the last layer multiplies in float32.</param>
+/// <param name="ActivateLast">Whether the nonlinearity follows the last layer too.</param>
+internal sealed record StackShape(Activation Activation, bool ExactFirst, bool ExactLast, bool ActivateLast);
 
-/// <summary>Several linear layers with activations, multiplied in bf16, forward and backward.</summary>
+/// <summary>Linear layers with activations, hidden ones multiplied in bf16, forward and backward.</summary>
 /// <remarks>
-/// Forward keeps, per layer, its bf16 input and the slope of its activation, in bf16, in place of the pre-activation: backward then
-/// needs no exponential. Products accumulate in float32 and round once; weights and their gradients are float32 outside.
-/// Not differentiable twice.
+/// Forward keeps, per layer, its input and the slope of the activation that made it; the slope, in bf16, takes the place of the
+/// pre-activation, so that backward needs no exponential. Products accumulate in float32 and round once; biases are added in
+/// float32; weights and their gradients are float32 outside. Not differentiable twice.
 /// </remarks>
 internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stack>
 {
-    private const string ShapeKey = "shape";
-    private const string TrainsKey = "trains";
+    private const string PlanKey = "plan";
+
+    // Arguments of the function: the input, the shape, then a weight and a bias per layer.
+    private const int InputAt = 0;
+    private const int ShapeAt = 1;
+
+    private static int WeightAt(int layer) => 2 + 2 * layer;
+
+    private static int BiasAt(int layer) => 3 + 2 * layer;
+
+    private sealed record Plan(StackShape Shape, int Layers, bool[] Trains)
+    {
+        public bool IsExact(int layer) => (layer == 0 && Shape.ExactFirst) || (layer == Layers - 1 && Shape.ExactLast);
+
+        public bool IsActivated(int layer) => layer < Layers - 1 || Shape.ActivateLast;
+
+        /// <summary>The type in which a layer's activated values are wanted: that of the next product.</summary>
+        public ScalarType TypeAfter(int layer) =>
+            layer == Layers - 1 || IsExact(layer + 1) ? ScalarType.Float32 : ScalarType.BFloat16;
+    }
 
     public override string Name => nameof(BFloat16Stack);
 
     /// <summary>The layers' value, [B, outputs], float32.</summary>
     /// <param name="x">[B, inputs], float32; further leading dimensions are allowed.</param>
     /// <param name="layers">The layers, each with a bias.</param>
-    /// <param name="shape">Where the activations stand.</param>
+    /// <param name="shape">Which are exact and activated.</param>
     public static Tensor Apply(Tensor x, ReadOnlySpan<Linear> layers, StackShape shape)
     {
         using var scope = NewDisposeScope();
 
-        var rows = x.reshape(-1, x.shape[^1]);
         var arguments = new object[2 + 2 * layers.Length];
-        (arguments[0], arguments[1]) = (rows, shape);
+        arguments[InputAt] = x.reshape(-1, x.shape[^1]);
+        arguments[ShapeAt] = shape;
         for (var i = 0; i < layers.Length; i++)
         {
-            arguments[2 + 2 * i] = layers[i].weight;
-            arguments[3 + 2 * i] = layers[i].bias!;
+            arguments[WeightAt(i)] = layers[i].weight;
+            arguments[BiasAt(i)] = layers[i].bias!;
         }
         var value = apply(arguments);
         return value.reshape([.. x.shape[..^1], value.shape[^1]]).MoveToOuterDisposeScope();
@@ -45,51 +64,58 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         using var scope = NewDisposeScope();
-        var (x, shape) = ((Tensor)vars[0], (StackShape)vars[1]);
-        var count = (vars.Length - 2) / 2;
-        var trains = vars.OfType<Tensor>().Any(argument => argument.requires_grad);
+        var trains = vars.Select(argument => argument is Tensor { requires_grad: true }).ToArray();
+        var plan = new Plan((StackShape)vars[ShapeAt], (vars.Length - 2) / 2, trains);
+        var keeps = trains.Contains(true);
         var saved = new List<Tensor>();
 
-        Tensor h;
-        if (shape.First)
+        var h = ((Tensor)vars[InputAt]).contiguous();
+        if (!plan.IsExact(0))
         {
-            (h, var slope) = Activate(shape.Activation, x.contiguous(), ScalarType.BFloat16, trains);
-            Keep(slope);
+            h = h.to(ScalarType.BFloat16);
         }
-        else
+        for (var i = 0; i < plan.Layers; i++)
         {
-            h = x.to(ScalarType.BFloat16).contiguous();
-        }
-        for (var i = 0; i < count; i++)
-        {
-            var weight = ((Tensor)vars[2 + 2 * i]).to(ScalarType.BFloat16);
-            var bias = ((Tensor)vars[3 + 2 * i]).to(ScalarType.BFloat16);
+            using var layer = NewDisposeScope();
+            var master = (Tensor)vars[WeightAt(i)];
+            var weight = plan.IsExact(i) ? master.alias() : master.to(ScalarType.BFloat16);
+            var bias = (Tensor)vars[BiasAt(i)];
+            // Without the bias, which libtorch would copy over the whole output first; the activation adds it, in float32.
+            var z = nn.functional.linear(h, weight);
             Keep(h);
             Keep(weight);
-            var z = nn.functional.linear(h, weight, bias);
-            var last = i == count - 1;
-            if (last && !shape.Last)
+            if (plan.IsActivated(i))
             {
-                h = z.to(ScalarType.Float32);
-                continue;
+                h = empty(z.shape, dtype: plan.TypeAfter(i));
+                // A bf16 pre-activation is needed by nobody once its slope is known: the slope takes its place.
+                var slope =
+                    !keeps ? null
+                    : z.dtype == ScalarType.BFloat16 ? z
+                    : empty(z.shape, dtype: ScalarType.BFloat16);
+                ActivationKernels.Activate(plan.Shape.Activation, z, bias, h, slope);
+                Keep(slope);
             }
-            (h, var slope) = Activate(shape.Activation, z, last ? ScalarType.Float32 : ScalarType.BFloat16, trains);
-            Keep(slope);
+            else
+            {
+                h = z.to(ScalarType.Float32).add_(bias);
+            }
+            h.MoveToOuterDisposeScope();
         }
 
-        ctx.save_data(ShapeKey, shape);
-        ctx.save_data(TrainsKey, vars.Select(v => v is Tensor { requires_grad: true }).ToArray());
-        if (trains)
+        ctx.save_data(PlanKey, plan);
+        if (keeps)
         {
+            // The engine takes them after this function has returned.
             ctx.save_for_backward([.. saved.Select(tensor => tensor.MoveToOuterDisposeScope())]);
         }
         return h.MoveToOuterDisposeScope();
 
         void Keep(Tensor? tensor)
         {
-            if (trains && tensor is not null)
+            if (keeps && tensor is not null)
             {
-                saved.Add(tensor);
+                // From the layer's scope to the function's.
+                saved.Add(tensor.alias().MoveToOuterDisposeScope());
             }
         }
     }
@@ -98,52 +124,40 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output)
     {
         using var scope = NewDisposeScope();
-        var shape = (StackShape)ctx.get_data(ShapeKey);
-        var trains = (bool[])ctx.get_data(TrainsKey);
+        var plan = (Plan)ctx.get_data(PlanKey);
         var saved = new Stack<Tensor>(ctx.get_saved_variables());
-        var gradients = new Tensor?[trains.Length];
-        var count = (trains.Length - 2) / 2;
+        var gradients = new Tensor?[plan.Trains.Length];
 
         var g = grad_output.contiguous();
-        for (var i = count - 1; i >= 0; i--)
+        for (var i = plan.Layers - 1; i >= 0; i--)
         {
-            var slope = i < count - 1 || shape.Last ? saved.Pop() : null;
+            using var layer = NewDisposeScope();
+            var slope = plan.IsActivated(i) ? saved.Pop() : null;
             var weight = saved.Pop();
             var h = saved.Pop();
-            var (weightAt, biasAt) = (2 + 2 * i, 3 + 2 * i);
 
-            // From the second turn on g is this function's own product and may be overwritten.
-            var dz = g.dtype == ScalarType.BFloat16 ? g : empty(g.shape, dtype: ScalarType.BFloat16);
-            var sums = trains[biasAt] ? empty([g.shape[^1]], dtype: ScalarType.Float32) : null;
+            // g is overwritten where it is this function's own product; the first belongs to the engine.
+            var type = plan.IsExact(i) ? ScalarType.Float32 : ScalarType.BFloat16;
+            var dz = g.dtype == type && i < plan.Layers - 1 ? g : empty(g.shape, dtype: type);
+            var sums = plan.Trains[BiasAt(i)] ? empty([g.shape[^1]], dtype: ScalarType.Float32) : null;
             ActivationKernels.Backward(g, slope, dz, sums);
-            gradients[biasAt] = sums;
-            if (trains[weightAt])
+            gradients[BiasAt(i)] = sums?.MoveToOuterDisposeScope();
+            if (plan.Trains[WeightAt(i)])
             {
-                gradients[weightAt] = dz.t().mm(h).to(ScalarType.Float32);
+                // A bf16 gradient is left so: the engine widens it to the weight's type, and then owns the only copy. For a
+                // layer with few inputs the transposed product is several times faster in libtorch.
+                var gradient = plan.IsExact(i) && h.shape[^1] < dz.shape[^1] ? h.t().mm(dz).t() : dz.t().mm(h);
+                gradients[WeightAt(i)] = gradient.contiguous().MoveToOuterDisposeScope();
             }
-            if (i > 0 || trains[0])
+            if (i > 0 || plan.Trains[InputAt])
             {
-                g = dz.mm(weight);
+                g = dz.mm(weight).MoveToOuterDisposeScope();
             }
         }
-        if (trains[0])
+        if (plan.Trains[InputAt])
         {
-            var slope = shape.First ? saved.Pop() : null;
-            gradients[0] = empty(g.shape, dtype: ScalarType.Float32);
-            ActivationKernels.Backward(g, slope, gradients[0]!, null);
+            gradients[InputAt] = g.to(ScalarType.Float32);
         }
         return [.. gradients.Select(gradient => gradient?.MoveToOuterDisposeScope()!)];
-    }
-
-    private static (Tensor Value, Tensor? Slope) Activate(Activation activation, Tensor z, ScalarType type, bool trains)
-    {
-        var h = empty(z.shape, dtype: type);
-        // A bf16 pre-activation is needed by nobody once its slope is known: the slope takes its place.
-        var slope =
-            !trains ? null
-            : z.dtype == ScalarType.BFloat16 ? z
-            : empty(z.shape, dtype: ScalarType.BFloat16);
-        ActivationKernels.Activate(activation, z, h, slope);
-        return (h, slope);
     }
 }

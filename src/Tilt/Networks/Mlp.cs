@@ -48,29 +48,17 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
 
-        var mixed = MixedPrecision.Covers(x);
-        return (
-            mixed && _inside ? BFloat16Stack.Apply(x, _layers, new(_activation, First: false, Last: true))
-            : mixed && _layers.Length > 2 ? Mixed(x)
-            : Plain(x)
-        ).MoveToOuterDisposeScope();
-    }
-
-    private Tensor Plain(Tensor x)
-    {
+        if (MixedPrecision.Covers(x) && (_inside || _layers.Length > 2))
+        {
+            var shape = new StackShape(_activation, ExactFirst: !_inside, ExactLast: !_inside, ActivateLast: _inside);
+            return BFloat16Stack.Apply(x, _layers, shape).MoveToOuterDisposeScope();
+        }
         var h = _layers[0].call(x);
         foreach (var layer in _layers.AsSpan(1))
         {
             h = layer.call(Act(h));
         }
-        return _inside ? Act(h) : h;
-    }
-
-    private Tensor Mixed(Tensor x)
-    {
-        var hidden = _layers.AsSpan(1, _layers.Length - 2);
-        var h = BFloat16Stack.Apply(_layers[0].call(x), hidden, new(_activation, First: true, Last: true));
-        return _layers[^1].call(h);
+        return (_inside ? Act(h) : h).MoveToOuterDisposeScope();
     }
 
     private Tensor Act(Tensor h) => _activation == Activation.Silu ? nn.functional.silu(h) : nn.functional.relu(h);

@@ -37,7 +37,7 @@ public sealed class ResidualScoreNetwork : Network
         _embed = new(generator);
         _state = Initialize.Linear(observationDimensions, _embed.Width, generator);
         _joint = new([2 * _embed.Width, Embedded, Embedded], Activation.Silu, generator);
-        _down1 = new(actionDimensions, Wide, Embedded, generator);
+        _down1 = new(actionDimensions, Wide, Embedded, generator, first: true);
         _down2 = new(Wide, Middle, Embedded, generator);
         _down3 = new(Middle, Narrow, Embedded, generator);
         _bottom = new(Narrow, Narrow, Embedded, generator);
@@ -94,15 +94,18 @@ public sealed class ResidualBlock : nn.Module<Tensor, Tensor, Tensor>
     private readonly Linear _dense1;
     private readonly Linear _dense2;
     private readonly Linear? _skip;
+    private readonly bool _first;
 
     /// <summary>A block with drawn weights.</summary>
     /// <param name="inputs">Width of x.</param>
     /// <param name="outputs">Width of the result.</param>
     /// <param name="embedding">Width of m.</param>
     /// <param name="generator">Where the draws come from.</param>
-    public ResidualBlock(long inputs, long outputs, long embedding, Generator generator)
+    /// <param name="first">Whether x is the network's input: then its layers multiply in float32 always.</param>
+    public ResidualBlock(long inputs, long outputs, long embedding, Generator generator, bool first = false)
         : base(nameof(ResidualBlock))
     {
+        _first = first;
         _embedded = Initialize.Linear(embedding, outputs, generator);
         _dense1 = Initialize.Linear(inputs, outputs, generator);
         _dense2 = Initialize.Linear(outputs, outputs, generator);
@@ -123,8 +126,18 @@ public sealed class ResidualBlock : nn.Module<Tensor, Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
 
-        var a = nn.functional.silu(_dense1.call(x)) + _embedded.call(activated);
-        var b = nn.functional.silu(_dense2.call(a));
-        return (b + (_skip?.call(x) ?? x)).MoveToOuterDisposeScope();
+        var a = Activated(_dense1, x, _first) + Hidden(_embedded, activated, false);
+        var b = Activated(_dense2, a, false);
+        return (b + (_skip is null ? x : Hidden(_skip, x, _first))).MoveToOuterDisposeScope();
     }
+
+    private static Tensor Activated(Linear layer, Tensor x, bool exact) =>
+        MixedPrecision.Covers(x)
+            ? BFloat16Stack.Apply(x, [layer], new(Activation.Silu, exact, exact, ActivateLast: true))
+            : nn.functional.silu(layer.call(x));
+
+    private static Tensor Hidden(Linear layer, Tensor x, bool exact) =>
+        MixedPrecision.Covers(x) && !exact
+            ? BFloat16Stack.Apply(x, [layer], new(Activation.Silu, exact, exact, ActivateLast: false))
+            : layer.call(x);
 }

@@ -85,10 +85,28 @@ public sealed class Adam : IStateful, IDisposable
         var correction = Math.Sqrt(1 - Math.Pow(_options.SecondDecay, _count));
         foreach (var slot in _slots)
         {
+            if (slot.Weight.grad is null)
+            {
+                throw new InvalidOperationException($"Weight '{slot.Name}' has no gradient: call backward first.");
+            }
+        }
+        foreach (var slot in _slots)
+        {
             using var inner = NewDisposeScope();
-            var gradient =
-                slot.Weight.grad
-                ?? throw new InvalidOperationException($"Weight '{slot.Name}' has no gradient: call backward first.");
+            var gradient = slot.Weight.grad!;
+            if (AdamKernel.Takes(slot.Weight, gradient))
+            {
+                AdamKernel.Update(
+                    slot.Weight,
+                    gradient.contiguous(),
+                    slot.First,
+                    slot.Second,
+                    _options,
+                    size,
+                    correction
+                );
+                continue;
+            }
             slot.First.lerp_(gradient, tensor(1 - _options.FirstDecay, dtype: gradient.dtype, device: gradient.device));
             slot.Second.mul_(_options.SecondDecay).addcmul_(gradient, gradient, 1 - _options.SecondDecay);
             var denominator = slot.Second.sqrt().div_(correction).add_(_options.Epsilon);
