@@ -5,7 +5,7 @@ namespace Tilt.Networks;
 /// <summary>The number type of the large matrix products while training.</summary>
 public enum Precision
 {
-    /// <summary>bf16 where the processor multiplies it natively, fp32 elsewhere.</summary>
+    /// <summary>bf16 where the processor multiplies it natively, float32 elsewhere.</summary>
     Auto,
 
     /// <summary>float32 throughout.</summary>
@@ -21,7 +21,7 @@ public enum Precision
 /// float32; activations between hidden layers are kept in bf16. Everything else stays float32: the weights that the
 /// optimizer sees and their gradients, first and last layers, losses. Outside the scope (sampling, certificates) and for
 /// float64 networks or tensors on other devices nothing changes. The choice is made when a network is evaluated; backward may
-/// run after the scope. docs/decisions/0007-bf16-products.md tells why and what was measured.
+/// run after the scope. docs/decisions/bf16-products.md tells why and what was measured.
 /// </remarks>
 public static class MixedPrecision
 {
@@ -32,7 +32,7 @@ public static class MixedPrecision
     private static bool s_active;
 
     /// <summary>The names that options and the command line use.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["auto", "fp32", "bf16"];
+    public static IReadOnlyList<string> Names { get; } = ["auto", "float32", "bf16"];
 
     /// <summary>Whether this processor multiplies bf16 natively (AVX512-BF16, which every processor with AMX has as well).</summary>
     /// <remarks>Read from CPUID, leaf 7, subleaf 1, EAX bit 5; never timed, so that a run resumes as it began.</remarks>
@@ -43,13 +43,13 @@ public static class MixedPrecision
     public static bool IsActive => s_active;
 
     /// <summary>The precision of a name.</summary>
-    /// <param name="name">auto, fp32 or bf16.</param>
+    /// <param name="name">auto, float32 or bf16.</param>
     /// <exception cref="TiltException">Another name.</exception>
     public static Precision Parse(string name) =>
         name switch
         {
             "auto" => Precision.Auto,
-            "fp32" => Precision.Float32,
+            "float32" => Precision.Float32,
             "bf16" => Precision.BFloat16,
             _ => throw Suggest.Unknown("precision", name, Names),
         };
