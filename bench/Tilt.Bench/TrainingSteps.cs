@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Tilt.Diffusion;
+using Tilt.Energy;
 using Tilt.Model;
 using Tilt.Networks;
 using Tilt.Toys;
@@ -121,11 +122,15 @@ internal static class TrainingSteps
                 var (x0, labels) = Pairs();
                 adam.ZeroGradients();
                 var time = ForwardProcess.DrawTimes(1, 1e-5, schedule.End, streams["noise"]);
-                var levels = ForwardProcess.Levels(schedule, time, x0);
-                var xt = ForwardProcess.Noised(levels, x0, ForwardProcess.DrawNoise(x0, streams["noise"]));
-                var target = nn.functional.softmax(Beta * labels, -1);
-                var model = nn.functional.log_softmax(-own.call(xt, levels.NetworkTime), -1);
-                (-(target * model).sum()).backward();
+                var noise = ForwardProcess.DrawNoise(x0, streams["noise"]);
+                var predicted = ContrastiveEnergyPrediction.Predicted(
+                    own,
+                    schedule,
+                    x0.unsqueeze(0),
+                    time,
+                    noise.unsqueeze(0)
+                );
+                ContrastiveEnergyPrediction.Loss(-Beta * labels.unsqueeze(0), predicted).backward();
                 adam.Step();
             }
         );

@@ -42,9 +42,9 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
 
     /// <summary>The layers' value, [B, outputs], float32.</summary>
     /// <param name="x">[B, inputs], float32; further leading dimensions are allowed.</param>
-    /// <param name="layers">The layers, each with a bias.</param>
+    /// <param name="layers">Weight [outputs, inputs] and bias [outputs] of each layer, float32.</param>
     /// <param name="shape">Which are exact and activated.</param>
-    public static Tensor Apply(Tensor x, ReadOnlySpan<Linear> layers, StackShape shape)
+    public static Tensor Apply(Tensor x, ReadOnlySpan<(Tensor Weight, Tensor Bias)> layers, StackShape shape)
     {
         using var scope = NewDisposeScope();
 
@@ -53,12 +53,23 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
         arguments[ShapeAt] = shape;
         for (var i = 0; i < layers.Length; i++)
         {
-            arguments[WeightAt(i)] = layers[i].weight;
-            arguments[BiasAt(i)] = layers[i].bias!;
+            (arguments[WeightAt(i)], arguments[BiasAt(i)]) = layers[i];
         }
         var value = apply(arguments);
         return value.reshape([.. x.shape[..^1], value.shape[^1]]).MoveToOuterDisposeScope();
     }
+
+    /// <summary>One layer's value, [B, outputs], float32.</summary>
+    /// <param name="x">[B, inputs], float32.</param>
+    /// <param name="layer">The layer.</param>
+    /// <param name="activation">What follows it; null for nothing.</param>
+    /// <param name="exact">Whether it multiplies in float32.</param>
+    public static Tensor Apply(Tensor x, Linear layer, Activation? activation, bool exact) =>
+        Apply(
+            x,
+            [(layer.weight, layer.bias!)],
+            new(activation ?? default, exact, exact, ActivateLast: activation is not null)
+        );
 
     /// <inheritdoc/>
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
@@ -136,9 +147,10 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
             var weight = saved.Pop();
             var h = saved.Pop();
 
-            // g is overwritten where it is this function's own product; the first belongs to the engine.
+            // g may take the product with the slope where it is this function's own; the first belongs to the engine.
             var type = plan.IsExact(i) ? ScalarType.Float32 : ScalarType.BFloat16;
-            var dz = g.dtype == type && i < plan.Layers - 1 ? g : empty(g.shape, dtype: type);
+            var own = i < plan.Layers - 1 || slope is null;
+            var dz = g.dtype == type && own ? g : empty(g.shape, dtype: type);
             var sums = plan.Trains[BiasAt(i)] ? empty([g.shape[^1]], dtype: ScalarType.Float32) : null;
             ActivationKernels.Backward(g, slope, dz, sums);
             gradients[BiasAt(i)] = sums?.MoveToOuterDisposeScope();

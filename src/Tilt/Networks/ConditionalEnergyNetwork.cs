@@ -42,6 +42,6 @@ public sealed class ConditionalEnergyNetwork : Network
         Check(x, condition);
         using var scope = NewDisposeScope();
 
-        return _layers.call(Rows.Join(x, _embed.call(time), condition!)).squeeze(-1).MoveToOuterDisposeScope();
+        return _layers.Join(x, _embed.call(time), condition!).squeeze(-1).MoveToOuterDisposeScope();
     }
 }

@@ -130,14 +130,15 @@ public sealed class EnergyNetwork : Network
         var embedded = _embed.call(time);
         if (_beta is null)
         {
-            var joined = condition is null ? Rows.Join(x, embedded) : Rows.Join(x, embedded, condition);
-            return _layers.call(joined).squeeze(-1).MoveToOuterDisposeScope();
+            var value = condition is null ? _layers.Join(x, embedded) : _layers.Join(x, embedded, condition);
+            return value.squeeze(-1).MoveToOuterDisposeScope();
         }
 
         var beta = condition!.narrow(-1, 0, 1);
         var largest = MaximumBeta!.Value;
         var features = cat([beta / largest, (beta + 1).log() / Math.Log(1 + largest)], dim: -1);
-        var dialled = Rows.Join(x, embedded, _beta.call(features), condition.narrow(-1, 1, ConditionDimensions - 1));
-        return (beta * _layers.call(dialled)).squeeze(-1).MoveToOuterDisposeScope();
+        var rest = condition.narrow(-1, 1, ConditionDimensions - 1);
+        var g = _layers.Join(x, embedded, _beta.call(features), rest);
+        return (beta * g).squeeze(-1).MoveToOuterDisposeScope();
     }
 }

@@ -38,6 +38,6 @@ public sealed class EnergyNetwork2d : Network
         Check(x, condition);
         using var scope = NewDisposeScope();
 
-        return _layers.call(Rows.Join(x, _embed.call(time))).squeeze(-1).MoveToOuterDisposeScope();
+        return _layers.Join(x, _embed.call(time)).squeeze(-1).MoveToOuterDisposeScope();
     }
 }

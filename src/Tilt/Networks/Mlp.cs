@@ -48,17 +48,62 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
 
+        return Through(x, _layers[0].weight, _layers[0].bias!).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The last layer's values for inputs that lie side by side; some may be one row that all share.</summary>
+    /// <param name="parts">[B, k] or [1, k] each; their widths add up to the input width.</param>
+    /// <remarks>
+    /// What all rows share passes the first layer once and joins the bias: with one t for a batch, as in guidance steps and in
+    /// sampling, that is most of the first layer.
+    /// </remarks>
+    public Tensor Join(params ReadOnlySpan<Tensor> parts)
+    {
+        using var scope = NewDisposeScope();
+
+        var (weight, bias) = (_layers[0].weight, _layers[0].bias!);
+        var (own, ownWeights) = (new List<Tensor>(), new List<Tensor>());
+        var (shared, sharedWeights) = (new List<Tensor>(), new List<Tensor>());
+        long column = 0;
+        foreach (var part in parts)
+        {
+            if (part.shape[^1] == 0)
+            {
+                continue;
+            }
+            var columns = weight.narrow(1, column, part.shape[^1]);
+            var oneRow = part.numel() == part.shape[^1];
+            (oneRow ? shared : own).Add(part);
+            (oneRow ? sharedWeights : ownWeights).Add(columns);
+            column += part.shape[^1];
+        }
+        if (own.Count == 0 || shared.Count == 0)
+        {
+            return Through(Rows.Join(parts), weight, bias).MoveToOuterDisposeScope();
+        }
+        var common = Rows.Join([.. shared]).reshape(1, -1);
+        var shifted = nn.functional.linear(common, cat(sharedWeights, 1), bias).squeeze(0);
+        return Through(Rows.Join([.. own]), cat(ownWeights, 1), shifted).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Through(Tensor x, Tensor firstWeight, Tensor firstBias)
+    {
         if (MixedPrecision.Covers(x) && (_inside || _layers.Length > 2))
         {
-            var shape = new StackShape(_activation, ExactFirst: !_inside, ExactLast: !_inside, ActivateLast: _inside);
-            return BFloat16Stack.Apply(x, _layers, shape).MoveToOuterDisposeScope();
+            var layers = new (Tensor, Tensor)[_layers.Length];
+            layers[0] = (firstWeight, firstBias);
+            for (var i = 1; i < layers.Length; i++)
+            {
+                layers[i] = (_layers[i].weight, _layers[i].bias!);
+            }
+            return BFloat16Stack.Apply(x, layers, new(_activation, !_inside, !_inside, ActivateLast: _inside));
         }
-        var h = _layers[0].call(x);
+        var h = nn.functional.linear(x, firstWeight, firstBias);
         foreach (var layer in _layers.AsSpan(1))
         {
             h = layer.call(Act(h));
         }
-        return (_inside ? Act(h) : h).MoveToOuterDisposeScope();
+        return _inside ? Act(h) : h;
     }
 
     private Tensor Act(Tensor h) => _activation == Activation.Silu ? nn.functional.silu(h) : nn.functional.relu(h);

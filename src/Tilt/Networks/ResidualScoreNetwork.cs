@@ -133,11 +133,9 @@ public sealed class ResidualBlock : nn.Module<Tensor, Tensor, Tensor>
 
     private static Tensor Activated(Linear layer, Tensor x, bool exact) =>
         MixedPrecision.Covers(x)
-            ? BFloat16Stack.Apply(x, [layer], new(Activation.Silu, exact, exact, ActivateLast: true))
+            ? BFloat16Stack.Apply(x, layer, Activation.Silu, exact)
             : nn.functional.silu(layer.call(x));
 
     private static Tensor Hidden(Linear layer, Tensor x, bool exact) =>
-        MixedPrecision.Covers(x) && !exact
-            ? BFloat16Stack.Apply(x, [layer], new(Activation.Silu, exact, exact, ActivateLast: false))
-            : layer.call(x);
+        MixedPrecision.Covers(x) ? BFloat16Stack.Apply(x, layer, null, exact) : layer.call(x);
 }

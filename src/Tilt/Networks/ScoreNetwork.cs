@@ -78,8 +78,8 @@ public sealed class ScoreNetwork : Network
         using var scope = NewDisposeScope();
 
         var embedded = nn.functional.silu(_time.call(nn.functional.silu(_embed.call(time))));
-        var joined = condition is null ? Rows.Join(x, embedded) : Rows.Join(x, embedded, condition);
-        return _layers.call(joined).MoveToOuterDisposeScope();
+        var value = condition is null ? _layers.Join(x, embedded) : _layers.Join(x, embedded, condition);
+        return value.MoveToOuterDisposeScope();
     }
 }
 

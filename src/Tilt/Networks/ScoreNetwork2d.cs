@@ -52,7 +52,7 @@ public sealed class ScoreNetwork2d : Network
         Check(x, condition);
         using var scope = NewDisposeScope();
 
-        var u = _dense2.call(x);
+        var u = MixedPrecision.Covers(x) ? BFloat16Stack.Apply(x, _dense2, null, exact: true) : _dense2.call(x);
         var v = _dense1.call(nn.functional.silu(_embed.call(time)));
         var h = _block.call(Rows.Join(u, v));
         return _decoder.call(h).MoveToOuterDisposeScope();

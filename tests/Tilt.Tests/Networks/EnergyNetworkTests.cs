@@ -40,7 +40,13 @@ public class EnergyNetworkTests
         var repeated = network.call(x, time, EnergyNetwork.Dial(full([4], 3f)));
         var mixed = network.call(x, time, EnergyNetwork.Dial(tensor(new[] { 3f, 10f, 3f, 10f })));
 
+        var oneTime = network.call(x, time[..1], EnergyNetwork.Dial(full([4], 3f)));
+        var onlyTime = network.call(x[..1], time[..1], EnergyNetwork.Dial(full([4], 3f)));
+
         Assert.Equal([4], shared.shape);
+        Assert.Equal([4], onlyTime.shape);
+        Assert.True(oneTime.allclose(network.call(x, time[..1].expand(4), network.Dial(3))));
+        Assert.True(onlyTime[0].allclose(oneTime[0]));
         Assert.True(shared.allclose(repeated));
         Assert.True(mixed[0].allclose(shared[0]));
         Assert.False(mixed[1].allclose(shared[1]));
