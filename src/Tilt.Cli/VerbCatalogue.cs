@@ -21,7 +21,17 @@ internal static class VerbCatalogue
 {
     /// <summary>The whole command line.</summary>
     public static Command Root(Terminal terminal) =>
-        Root(terminal, Doctor.Verb(terminal), List.Verb(terminal), Verbs.Version.Verb(terminal));
+        Root(
+            terminal,
+            Doctor.Verb(terminal),
+            Train.Verb(terminal),
+            Certify.Verb(terminal),
+            Sample.Verb(terminal),
+            Report.Verb(terminal),
+            Demo.Verb(terminal),
+            List.Verb(terminal),
+            Verbs.Version.Verb(terminal)
+        );
 
     /// <summary>A command line of the given verbs with the options that all share.</summary>
     public static Command Root(Terminal terminal, params IReadOnlyList<Command> verbs)

@@ -38,6 +38,41 @@ public static class DenoisingLoss
 
         var levels = ForwardProcess.Levels(model.Schedule, time, x0);
         var xt = ForwardProcess.Noised(levels, x0, noise);
+        return Loss(model, levels, xt, x0, noise, condition).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The loss with targets averaged over what could be behind x_t: the same minimizer, less scatter.</summary>
+    /// <param name="model">The model to train.</param>
+    /// <param name="x0">Clean samples, [B, D].</param>
+    /// <param name="time">t of each, [B]; best in float64.</param>
+    /// <param name="noise">ε of each, [B, D].</param>
+    /// <param name="references">Further clean samples, independent of these, [R, D]. See <see cref="PosteriorAverage"/>.</param>
+    /// <returns>A scalar. Lower than <see cref="Loss(NoiseModel, Tensor, Tensor, Tensor, Tensor?)"/> by the scatter that was averaged away.</returns>
+    public static Tensor AveragedLoss(NoiseModel model, Tensor x0, Tensor time, Tensor noise, Tensor references)
+    {
+        Expect.SameShape(x0, noise);
+        Expect.Shape(time, x0.shape[0]);
+        using var scope = NewDisposeScope();
+
+        var levels = ForwardProcess.Levels(model.Schedule, time, x0);
+        var xt = ForwardProcess.Noised(levels, x0, noise);
+        var clean = PosteriorAverage.Of(levels, xt, noise, references).Vectors(x0, references);
+        // x̂₀ and ε̂ belong together: x_t = α_t·x̂₀ + σ_t·ε̂. Written from ε, so that small σ_t does not amplify rounding.
+        var epsilon = noise + levels.Alpha.unsqueeze(1) / levels.Sigma.unsqueeze(1) * (x0 - clean);
+        return Loss(model, levels, xt, clean, epsilon, null).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Loss(
+        NoiseModel model,
+        RowLevels levels,
+        Tensor xt,
+        Tensor x0,
+        Tensor noise,
+        Tensor? condition
+    )
+    {
+        using var scope = NewDisposeScope();
+
         var output = model.Network.call(xt, levels.NetworkTime, condition);
         var target = model.Parametrization switch
         {

@@ -94,6 +94,23 @@ public static class ContrastiveEnergyPrediction
         return network.call(xt, told, given).reshape(b, k).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Contrastive loss with given weights: for weights that were averaged before they came here.</summary>
+    /// <param name="weights">
+    /// w of the K clean samples of each condition, [B, K], with E[w | all x_t] ∝ E[exp(−β·E) | x_t]. No gradient flows into it.
+    /// </param>
+    /// <param name="predicted">f_φ(x_t, t) of the same samples, [B, K].</param>
+    /// <returns>A scalar in nats.</returns>
+    /// <remarks>−(1/K)·Σᵢ wᵢ · log softmax(−f_φ)ᵢ, averaged over conditions. Exact for every K, as <see cref="UnbiasedLoss(Tensor, Tensor, Tensor)"/> is.</remarks>
+    public static Tensor WeightedLoss(Tensor weights, Tensor predicted)
+    {
+        Expect.Shape(weights, -1, -1);
+        Expect.SameShape(weights, predicted);
+        using var scope = NewDisposeScope();
+
+        var model = nn.functional.log_softmax(-predicted, dim: -1);
+        return (-(weights.detach() * model).mean()).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The terms of <see cref="Loss"/>, [B].</summary>
     internal static Tensor PerCondition(Tensor energies, Tensor predicted)
     {

@@ -96,15 +96,20 @@ public abstract class ToyDataset
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(pool);
         const double Unbounded = 1e4;
-        bool Enough(double beta) => EffectiveFraction(beta) * pool >= effective;
+        bool Enough(double beta) => beta < BetaLimit && EffectiveFraction(beta) * pool >= effective;
         if (!HasLabels || pool < effective)
         {
             return pool < effective ? 0 : double.PositiveInfinity;
         }
-        var (low, high) = (0.0, Math.Min(Unbounded, BetaLimit * (1 - 1e-9)));
-        if (Enough(high))
+        // Doubling up from below never evaluates the partition function near the β where it ceases to exist.
+        var (low, high) = (0.0, 1.0);
+        while (Enough(high))
         {
-            return double.PositiveInfinity;
+            if (high >= Unbounded)
+            {
+                return double.PositiveInfinity;
+            }
+            (low, high) = (high, 2 * high);
         }
         while (high - low > 1e-6 * high)
         {

@@ -1,0 +1,161 @@
+using System.CommandLine;
+using System.Text.Json;
+using Tilt.Runs;
+using Tilt.Toys;
+
+namespace Tilt.Cli.Verbs;
+
+/// <summary><c>tilt certify RUN</c>: the exactness certificate.</summary>
+internal static class Certify
+{
+    /// <summary>The file in a run's folder that holds its certificate.</summary>
+    public const string FileName = "certificate.json";
+
+    /// <summary>The verb.</summary>
+    public static Verb Verb(Terminal terminal)
+    {
+        var verb = new Verb(
+            "certify",
+            "Measures a 2-D run against the exact answer, each number beside its noise floor; exit code 3 where it fails.",
+            "./tilt certify runs/8gaussians/cep2d-cep/seed-0",
+            "./tilt certify runs/swissroll/cep2d-all/seed-0 --method cep,dps --beta 3"
+        );
+        var run = CommonOptions.Run();
+        var methods = Cep2dCommandLine.Methods("which methods [those of the run]");
+        var betas = CommonOptions.Betas();
+        var count = CommonOptions.Count(5000);
+        var repetitions = new Option<int>("--repetitions")
+        {
+            HelpName = "N",
+            Description = "pairs of true draws behind each noise floor [10]",
+            DefaultValueFactory = _ => 10,
+        };
+        var json = CommonOptions.Json();
+        verb.Add(run);
+        foreach (var option in new Option[] { methods, betas, count, repetitions, json })
+        {
+            verb.Add(option);
+        }
+        verb.SetAction(parsed =>
+        {
+            var folder = parsed.GetValue(run)!;
+            using var model = Cep2dModel.Load(folder, terminal.Remark);
+            var chosen = parsed.GetValue(methods) is { Length: > 0 } named ? named : [.. model.Options.Methods];
+            var usual = OptionsFor(model);
+            var asked = parsed.GetValue(betas) is { Length: > 0 } given ? given : usual.Betas;
+            var options = usual with
+            {
+                Betas = asked,
+                Points = parsed.GetValue(count),
+                Repetitions = parsed.GetValue(repetitions),
+            };
+            options.Check();
+            foreach (var beta in asked)
+            {
+                model.Options.Dial.Require(beta, beyondPool: true);
+            }
+            using var certifier = new Cep2dCertifier(model, options);
+            var certificate = certifier.Certify(chosen, terminal.Remark);
+            Save(folder, certificate);
+            if (parsed.GetValue(json))
+            {
+                terminal.Line(JsonSerializer.Serialize(certificate, CertificateJson.Default.Certificate));
+            }
+            else
+            {
+                Print(terminal, certificate);
+            }
+            return certificate.AllPassed ? 0 : 3;
+        });
+        return verb;
+    }
+
+    /// <summary>What is certified of a run when nothing else is asked: β = 3, 10 and 20, as far as its energies go.</summary>
+    public static CertificateOptions OptionsFor(Cep2dModel model)
+    {
+        if (model.Options.Beta is { } only)
+        {
+            return new() { Betas = [only] };
+        }
+        var reached = new double[] { 3, 10, 20 }
+            .Where(beta => beta <= model.Options.BetaMax)
+            .ToArray();
+        return new() { Betas = reached.Length > 0 ? reached : [model.Options.BetaMax] };
+    }
+
+    /// <summary>Writes the certificate into the run's folder.</summary>
+    public static void Save(string folder, Certificate certificate) =>
+        DurableFile.Replace(
+            Path.Combine(folder, FileName),
+            JsonSerializer.Serialize(certificate, CertificateJson.Default.Certificate) + "\n"
+        );
+
+    /// <summary>Prints the verdict and the two tables.</summary>
+    public static void Print(Terminal terminal, Certificate certificate)
+    {
+        terminal.Wrapped(certificate.Verdict);
+        terminal.Line();
+        terminal.Wrapped(
+            $"{certificate.Task}: {certificate.Points} samples by {certificate.Solver}, {certificate.Evaluations} evaluations. "
+                + "Each number over the bound it has to stay below, max(2 floors, floor + 6 standard deviations); above 1 fails."
+        );
+        MetricTable(certificate).Print(terminal);
+        terminal.Line();
+        terminal.Wrapped(
+            "Error of the learned gradient of E_t under p_t, by t: relative to the exact gradient, and relative to the score it is "
+                + "added to. One of the two has to be within its bound."
+        );
+        GradientTable(certificate).Print(terminal);
+    }
+
+    /// <summary>One row for each way of sampling: every metric with its share of the bound.</summary>
+    public static Table MetricTable(Certificate certificate)
+    {
+        var table = new Table([
+            new TableColumn("noise", "noise"),
+            new TableColumn("guidance", "guidance"),
+            new TableColumn("beta", "β"),
+            .. Certificate.MetricNames.Select(name => new TableColumn(name.Replace(' ', '_'), name)),
+            new TableColumn("verdict", "verdict"),
+        ]);
+        foreach (var row in certificate.Rows)
+        {
+            table.Add([
+                row.Noise,
+                row.Guidance,
+                row.Beta,
+                .. row.Metrics.Select(metric => $"{metric.Value:0.0000} / {metric.Floor.Bound:0.0000}"),
+                row.Mark ?? (row.Passed ? "pass" : "FAIL"),
+            ]);
+        }
+        return table;
+    }
+
+    /// <summary>One row for each learned energy: the error of its gradient at each t, and the bounds in the first row.</summary>
+    public static Table GradientTable(Certificate certificate)
+    {
+        var bounds = CertificateOptions.GradientBounds;
+        var table = new Table([
+            new TableColumn("guidance", "guidance"),
+            new TableColumn("beta", "β"),
+            .. bounds.Select(check => new TableColumn($"t_{check.Time}", $"t = {check.Time}")),
+            new TableColumn("verdict", "verdict"),
+        ]);
+        table.Add([
+            "bound",
+            null,
+            .. bounds.Select(check => $"{check.Bound:0.00} or {CertificateOptions.ScoreBound:0.00}"),
+            null,
+        ]);
+        foreach (var row in certificate.Rows.Where(row => row.Gradients.Count > 0))
+        {
+            table.Add([
+                row.Guidance,
+                row.Beta,
+                .. row.Gradients.Select(check => $"{check.RelativeError:0.000}, {check.ShareOfScore:0.000}"),
+                row.Gradients.All(check => check.Passed) ? "pass" : "FAIL",
+            ]);
+        }
+        return table;
+    }
+}

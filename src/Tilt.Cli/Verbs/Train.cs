@@ -1,0 +1,27 @@
+using System.CommandLine;
+
+namespace Tilt.Cli.Verbs;
+
+/// <summary><c>tilt train ALGORITHM</c>: one verb below it for each algorithm.</summary>
+internal static class Train
+{
+    /// <summary>The verb.</summary>
+    public static Verb Verb(Terminal terminal)
+    {
+        var verb = new Verb(
+            "train",
+            "Trains a model into a run's folder; the same command goes on where an earlier one stopped.",
+            "./tilt train cep2d --task 8gaussians",
+            "./tilt train cep2d --task moons --method mse --steps 500"
+        );
+        verb.Add(TrainCep2d.Verb(terminal));
+        verb.SetAction(ParseResultAction);
+        return verb;
+
+        int ParseResultAction(ParseResult parsed)
+        {
+            HelpPage.Write(verb, terminal, VerbCatalogue.PathOf(parsed.CommandResult));
+            return 2;
+        }
+    }
+}
