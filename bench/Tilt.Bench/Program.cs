@@ -3,7 +3,7 @@ using Tilt.Bench;
 using Tilt.Model;
 
 NativeRuntime.Prepare();
-string[] verbs = ["W1", "W2", "curves", "memory"];
+string[] verbs = ["W1", "W2", "curves", "memory", "cep2d"];
 try
 {
     var verb = args.FirstOrDefault("help");
@@ -18,6 +18,8 @@ try
             return 0;
         case "memory":
             return SteadyMemory.Check(rest);
+        case "cep2d":
+            return PlaneTable.Run(rest);
         case "help" or "--help" or "-h":
             Console.WriteLine(
                 """
@@ -26,6 +28,7 @@ try
                   W2 [rounds]      the same for the contrastive guidance step
                   curves [steps]   evaluation loss of W1 in fp32 and bf16, two seeds
                   memory [steps]   resident memory and live tensors over W1 steps
+                  cep2d [FILE [SEEDS [TASK…]]]   the table of the 2-D experiment; goes on where FILE ends
                 """
             );
             return 0;
