@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Tilt.Cli.Verbs;
 using Tilt.Energy;
 using Tilt.Metrics;
 using Tilt.Runs;
@@ -72,11 +71,11 @@ internal sealed class Cep2dReport
                     + "learned noise with exact guidance adds that of the noise model, exact noise with learned guidance that of the energy."
             )
             .Add(
-                Certify.MetricTable(_certificate),
+                CertificateTables.Metrics(_certificate),
                 "Samples against the truth. Lower is better; a value above its bound fails."
             )
             .Add(
-                Certify.GradientTable(_certificate),
+                CertificateTables.Gradients(_certificate),
                 "Error of the gradient of the intermediate energy under the exact law of x at each t: relative to the exact gradient, and to the score it is added to. The first row has the bounds; one of the two has to be met."
             )
             .Add(

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Tilt.Networks;
 using Tilt.Runs;
 using Tilt.Toys;
 
@@ -65,5 +66,6 @@ internal static class Cep2dCommandLine
     }
 
     /// <summary>The manifest of a run that starts or goes on now.</summary>
-    public static RunManifest Manifest(Cep2dOptions options) => RunManifest.Collect(options.Seed);
+    public static RunManifest Manifest(Cep2dOptions options) =>
+        RunManifest.Collect(options.Seed, MixedPrecision.Name(options.Precision));
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Tilt.Cli.Reports;
 using Tilt.Runs;
 using Tilt.Toys;
 
@@ -99,63 +100,12 @@ internal static class Certify
             $"{certificate.Task}: {certificate.Points} samples by {certificate.Solver}, {certificate.Evaluations} evaluations. "
                 + "Each number over the bound it has to stay below, max(2 floors, floor + 6 standard deviations); above 1 fails."
         );
-        MetricTable(certificate).Print(terminal);
+        CertificateTables.Metrics(certificate).Print(terminal);
         terminal.Line();
         terminal.Wrapped(
             "Error of the learned gradient of E_t under p_t, by t: relative to the exact gradient, and relative to the score it is "
                 + "added to. One of the two has to be within its bound."
         );
-        GradientTable(certificate).Print(terminal);
-    }
-
-    /// <summary>One row for each way of sampling: every metric with its share of the bound.</summary>
-    public static Table MetricTable(Certificate certificate)
-    {
-        var table = new Table([
-            new TableColumn("noise", "noise"),
-            new TableColumn("guidance", "guidance"),
-            new TableColumn("beta", "β"),
-            .. Certificate.MetricNames.Select(name => new TableColumn(name.Replace(' ', '_'), name)),
-            new TableColumn("verdict", "verdict"),
-        ]);
-        foreach (var row in certificate.Rows)
-        {
-            table.Add([
-                row.Noise,
-                row.Guidance,
-                row.Beta,
-                .. row.Metrics.Select(metric => $"{metric.Value:0.0000} / {metric.Floor.Bound:0.0000}"),
-                row.Mark ?? (row.Passed ? "pass" : "FAIL"),
-            ]);
-        }
-        return table;
-    }
-
-    /// <summary>One row for each learned energy: the error of its gradient at each t, and the bounds in the first row.</summary>
-    public static Table GradientTable(Certificate certificate)
-    {
-        var bounds = CertificateOptions.GradientBounds;
-        var table = new Table([
-            new TableColumn("guidance", "guidance"),
-            new TableColumn("beta", "β"),
-            .. bounds.Select(check => new TableColumn($"t_{check.Time}", $"t = {check.Time}")),
-            new TableColumn("verdict", "verdict"),
-        ]);
-        table.Add([
-            "bound",
-            null,
-            .. bounds.Select(check => $"{check.Bound:0.00} or {CertificateOptions.ScoreBound:0.00}"),
-            null,
-        ]);
-        foreach (var row in certificate.Rows.Where(row => row.Gradients.Count > 0))
-        {
-            table.Add([
-                row.Guidance,
-                row.Beta,
-                .. row.Gradients.Select(check => $"{check.RelativeError:0.000}, {check.ShareOfScore:0.000}"),
-                row.Gradients.All(check => check.Passed) ? "pass" : "FAIL",
-            ]);
-        }
-        return table;
+        CertificateTables.Gradients(certificate).Print(terminal);
     }
 }

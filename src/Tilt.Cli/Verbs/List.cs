@@ -11,7 +11,10 @@ internal static class List
     public static IReadOnlyDictionary<string, Func<Table>> Kinds { get; } =
         new SortedDictionary<string, Func<Table>>(StringComparer.Ordinal)
         {
+            ["algorithms"] = Algorithms,
             ["datasets"] = DataSets,
+            ["methods"] = Methods,
+            ["presets"] = Presets,
             ["schedules"] = Schedules,
             ["solvers"] = AllSolvers,
         };
@@ -87,6 +90,31 @@ internal static class List
         {
             table.Add(set.Name, ToyDatasets.Paper.Contains(set), set.HasLabels, set.Description);
         }
+        return table;
+    }
+
+    private static Table Algorithms()
+    {
+        var table = new Table(new TableColumn("name", "name"), new TableColumn("meaning", "meaning"));
+        table.Add("cep2d", "noise model and intermediate energies on a 2-D data set; the paper's 2-D figures");
+        return table;
+    }
+
+    private static Table Methods()
+    {
+        var table = new Table(new TableColumn("name", "name"), new TableColumn("meaning", "meaning"));
+        table.Add("cep", "contrastive energy prediction: exact");
+        table.Add("mse", "regression onto the energy: not exact");
+        table.Add("emse", "regression onto its exponential: exact in theory, hard to reach for strong tilts");
+        table.Add("dps", "the energy of the estimated clean sample: not exact, nothing to train");
+        return table;
+    }
+
+    private static Table Presets()
+    {
+        var table = new Table(new TableColumn("name", "name"), new TableColumn("meaning", "meaning"));
+        table.Add("quick", "ours: about a minute on one core for a noise model and an energy");
+        table.Add("paper", "the authors' networks, data, steps, rates and sampler");
         return table;
     }
 

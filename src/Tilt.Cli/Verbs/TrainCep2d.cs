@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Tilt.Cli.Progress;
+using Tilt.Networks;
 using Tilt.Runs;
 using Tilt.Toys;
 using Tilt.Training;
@@ -33,8 +34,28 @@ internal static class TrainCep2d
         var set = CommonOptions.Set();
         var output = CommonOptions.Out("the run's folder [runs/TASK/cep2d-METHOD/seed-N]");
         var device = CommonOptions.Device();
+        var precision = new Option<string?>("--precision")
+        {
+            HelpName = "NAME",
+            Description = $"of training: {string.Join(", ", MixedPrecision.Names)} [quick: float32, paper: auto]",
+        };
         var dryRun = CommonOptions.DryRun();
-        foreach (var option in new Option[] { task, methods, preset, beta, seed, steps, set, output, device, dryRun })
+        foreach (
+            var option in new Option[]
+            {
+                task,
+                methods,
+                preset,
+                beta,
+                seed,
+                steps,
+                set,
+                output,
+                device,
+                precision,
+                dryRun,
+            }
+        )
         {
             verb.Add(option);
         }
@@ -51,6 +72,16 @@ internal static class TrainCep2d
             );
             var where = Devices.Resolve(parsed.GetValue(device)!);
             var folder = parsed.GetValue(output) ?? Cep2dCommandLine.DefaultFolder(options);
+            if (parsed.GetValue(precision) is { } asked)
+            {
+                options = options with { Precision = MixedPrecision.Parse(asked).Resolve() };
+            }
+            else if (RunReader.Exists(folder))
+            {
+                // What a run began with it keeps, whatever this processor would choose.
+                var stored = RunReader.Open(folder).Options(Cep2dJson.Default.Cep2dOptions);
+                options = options with { Precision = stored.Precision };
+            }
             return parsed.GetValue(dryRun)
                 ? DryRun(terminal, options, folder, where)
                 : Run(terminal, options, folder, where);

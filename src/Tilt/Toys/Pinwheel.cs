@@ -152,7 +152,9 @@ public sealed class Pinwheel : ToyDataset
                 radial = Advance(radial, direction * spacing, Speed);
             }
         }
-        return nodes;
+        // What lies beyond the reach, about 1e-9, goes to the nodes in proportion, so that the law is one of mass 1.
+        var total = Math.Log(nodes.Sum(node => Math.Exp(node.Item2)));
+        return [.. nodes.Select(node => (node.Item1, node.Item2 - total))];
     }
 
     /// <summary>Follows df/ds = 1/speed over a step of s, by four Runge–Kutta steps.</summary>

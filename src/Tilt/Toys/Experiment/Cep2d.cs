@@ -106,6 +106,7 @@ public sealed class Cep2d : IDisposable
             var time = DrawTimes(x0.shape[0], _options.NoiseFirstTime, step.Streams["noise/times"]);
             var noise = ForwardProcess.DrawNoise(x0, step.Streams["noise/noise"]);
 
+            using var precision = MixedPrecision.Use(_options.Precision);
             var loss = references is null
                 ? DenoisingLoss.Loss(Model.NoiseModel, x0, time, noise)
                 : DenoisingLoss.AveragedLoss(
@@ -133,7 +134,14 @@ public sealed class Cep2d : IDisposable
             GuidanceMethod.Mse => batch => RegressionLoss(network, batch),
             _ => batch => ExponentialLoss(network, batch),
         };
-        return new(name, _options.EnergySteps, step => descent(step, loss(Noised(points, references, name, step))));
+        return new(name, _options.EnergySteps, EnergyStep);
+
+        void EnergyStep(StepContext step)
+        {
+            var batch = Noised(points, references, name, step);
+            using var precision = MixedPrecision.Use(_options.Precision);
+            descent(step, loss(batch));
+        }
     }
 
     /// <summary>Noised points with their times, energies and β, in contrast sets: rows of K.</summary>

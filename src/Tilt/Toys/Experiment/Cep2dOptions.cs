@@ -142,6 +142,13 @@ public sealed record Cep2dOptions : ICheckedOptions
     /// <value>0.999 (code: 0).</value>
     public double AverageDecay { get; init; } = 0.999;
 
+    /// <summary>Number format of the products of hidden layers in training; sampling and certificates are always in float32.</summary>
+    /// <value>
+    /// float32: products as small as the compact networks' gain nothing from bf16. The preset <c>paper</c> takes bf16 where the processor
+    /// multiplies it natively. Resolved when a run begins and kept on resume.
+    /// </value>
+    public Precision Precision { get; init; } = Precision.Float32;
+
     /// <summary>How samples are drawn.</summary>
     public SamplerOptions Sampler { get; init; } = QuickSampler;
 
@@ -162,6 +169,7 @@ public sealed record Cep2dOptions : ICheckedOptions
         new()
         {
             Preset = "paper",
+            Precision = Precision.Auto,
             Beta = 3,
             Pool = 1_000_000,
             Networks = PlaneNetworks.Paper,
@@ -196,7 +204,7 @@ public sealed record Cep2dOptions : ICheckedOptions
             "paper" => Paper,
             _ => throw Suggest.Unknown("preset", preset, [.. Presets]),
         };
-        return (options with { Task = set.Name }).LimitedByData();
+        return (options with { Task = set.Name, Precision = options.Precision.Resolve() }).LimitedByData();
     }
 
     /// <summary>The labelled data set of that name.</summary>

@@ -67,6 +67,7 @@ public class Cep2dTests
 
         experiment.Train();
 
+        Assert.NotEqual(Tilt.Networks.Precision.Auto, options.Precision);
         using var points = experiment.Model.Sample(GuidanceMethod.Cep, 3, 16, new Generator(1));
         Assert.True(points.isfinite().all().item<bool>());
         var error = Assert.Throws<TiltException>(() => experiment.Model.Energy(GuidanceMethod.Cep, 10));
