@@ -94,6 +94,7 @@ internal static unsafe class ActivationKernels
             default:
                 throw new NotSupportedException($"Activation from {z.dtype} to {h.dtype}.");
         }
+        KeepAlive(z, bias, h, slope);
     }
 
     /// <summary>dz = g·slope, and the sum of its rows, which is the gradient of a bias.</summary>
@@ -121,6 +122,7 @@ internal static unsafe class ActivationKernels
             default:
                 throw new NotSupportedException($"Gradient from {g.dtype} to {dz.dtype}.");
         }
+        KeepAlive(g, slope, dz, sums);
     }
 
     private static void Activate<TFrom, TTo>(Activation activation, Tensor z, Tensor? bias, Tensor h, Tensor? slope)
@@ -357,4 +359,13 @@ internal static unsafe class ActivationKernels
     }
 
     private static void* Address(Tensor tensor) => Workers.Address(tensor);
+
+    // The kernels work on bare addresses: what those belong to must not be collected before they return.
+    private static void KeepAlive(Tensor a, Tensor? b, Tensor c, Tensor? d)
+    {
+        GC.KeepAlive(a);
+        GC.KeepAlive(b);
+        GC.KeepAlive(c);
+        GC.KeepAlive(d);
+    }
 }

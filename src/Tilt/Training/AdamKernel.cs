@@ -55,6 +55,11 @@ internal static unsafe class AdamKernel
                 Update((float*)theta, (float*)g, (float*)m, (float*)v, constants, begin, end);
             }
         );
+        // The blocks work on bare addresses: what those belong to must not be collected before they are done.
+        GC.KeepAlive(weight);
+        GC.KeepAlive(gradient);
+        GC.KeepAlive(first);
+        GC.KeepAlive(second);
     }
 
     private readonly record struct Constants(
