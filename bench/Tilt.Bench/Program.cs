@@ -3,7 +3,7 @@ using Tilt.Bench;
 using Tilt.Model;
 
 NativeRuntime.Prepare();
-string[] verbs = ["W1", "W2", "curves", "memory", "cep2d"];
+string[] verbs = ["W1", "W2", "curves", "memory", "cep2d", "environments"];
 try
 {
     var verb = args.FirstOrDefault("help");
@@ -20,6 +20,8 @@ try
             return SteadyMemory.Check(rest);
         case "cep2d":
             return PlaneTable.Run(rest);
+        case "environments":
+            return Environments.Run(rest);
         case "help" or "--help" or "-h":
             Console.WriteLine(
                 """
@@ -29,6 +31,7 @@ try
                   curves [steps]   evaluation loss of W1 in fp32 and bf16, two seeds
                   memory [steps]   resident memory and live tensors over W1 steps
                   cep2d [FILE [SEEDS [TASK…]]]   the table of the 2-D experiment; goes on where FILE ends
+                  environments     what the tasks cost above their MuJoCo calls; the maze controller's scores
                 """
             );
             return 0;
