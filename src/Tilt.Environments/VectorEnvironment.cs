@@ -9,13 +9,6 @@ namespace Tilt.Environments;
 /// </remarks>
 public sealed class VectorEnvironment : IDisposable
 {
-    private enum Work
-    {
-        Step,
-        Reset,
-        Quit,
-    }
-
     private readonly IEnvironment[] _environments;
     private readonly RandomStream[] _streams;
     private readonly float[] _observations;
@@ -32,10 +25,11 @@ public sealed class VectorEnvironment : IDisposable
     private readonly Thread[] _threads;
     private readonly SemaphoreSlim _start = new(0);
     private readonly SemaphoreSlim _finished = new(0);
-    private Work _work;
+    private bool _resetting;
     private int _next;
-    private bool _failed;
-    private bool _disposed;
+    private int _completed;
+    private volatile bool _failed;
+    private volatile bool _disposed;
 
     /// <summary>N environments, to be reset before the first step.</summary>
     /// <param name="task">What to do.</param>
@@ -78,6 +72,7 @@ public sealed class VectorEnvironment : IDisposable
         _waiting = new bool[count];
         _causes = new EndCause[count];
         _errors = new Exception?[count];
+        _next = count;
         Threads = Math.Min(threads == 0 ? Environment.ProcessorCount : threads, count);
         _threads = new Thread[Threads - 1];
         for (var i = 0; i < _threads.Length; i++)
@@ -134,7 +129,7 @@ public sealed class VectorEnvironment : IDisposable
     public RandomStream Random(int index) => _streams[index];
 
     /// <summary>Begins an episode everywhere.</summary>
-    public void Reset() => Run(Work.Reset);
+    public void Reset() => Run(resetting: true);
 
     /// <summary>Begins an episode in one environment.</summary>
     public void Reset(int index)
@@ -155,7 +150,7 @@ public sealed class VectorEnvironment : IDisposable
             );
         }
         actions.CopyTo(_actions);
-        Run(Work.Step);
+        Run(resetting: false);
     }
 
     /// <inheritdoc/>
@@ -165,7 +160,6 @@ public sealed class VectorEnvironment : IDisposable
         {
             return;
         }
-        _work = Work.Quit;
         _disposed = true;
         if (_threads.Length > 0)
         {
@@ -183,19 +177,18 @@ public sealed class VectorEnvironment : IDisposable
         _finished.Dispose();
     }
 
-    private void Run(Work work)
+    /// <summary>Does the work everywhere. Waits for the work, not for the threads: one that the system starves holds up nobody.</summary>
+    private void Run(bool resetting)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        (_work, _next) = (work, 0);
-        if (_threads.Length > 0)
+        (_resetting, _completed) = (resetting, 0);
+        Volatile.Write(ref _next, 0); // from here on any thread may take an environment
+        if (_threads.Length > _start.CurrentCount)
         {
-            _start.Release(_threads.Length);
+            _start.Release(_threads.Length - _start.CurrentCount);
         }
-        DoAll();
-        for (var i = 0; i < _threads.Length; i++)
-        {
-            _finished.Wait();
-        }
+        TakeAll();
+        _finished.Wait();
         if (_failed)
         {
             _failed = false;
@@ -210,28 +203,28 @@ public sealed class VectorEnvironment : IDisposable
         while (true)
         {
             _start.Wait();
-            if (_work == Work.Quit)
+            if (_disposed)
             {
                 return;
             }
-            DoAll();
-            _finished.Release();
+            TakeAll();
         }
     }
 
     /// <summary>Takes environments until none is left.</summary>
-    private void DoAll()
+    private void TakeAll()
     {
         while (true)
         {
-            var index = Interlocked.Increment(ref _next) - 1;
+            // A thread that comes late looks first: counting up forever would overflow.
+            var index = Volatile.Read(ref _next) < Count ? Interlocked.Increment(ref _next) - 1 : Count;
             if (index >= Count)
             {
                 return;
             }
             try
             {
-                if (_work == Work.Reset)
+                if (_resetting)
                 {
                     Begin(index);
                 }
@@ -244,6 +237,10 @@ public sealed class VectorEnvironment : IDisposable
             {
                 _errors[index] = error;
                 _failed = true;
+            }
+            if (Interlocked.Increment(ref _completed) == Count)
+            {
+                _finished.Release();
             }
         }
     }

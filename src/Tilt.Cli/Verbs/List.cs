@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tilt.Environments;
 using Tilt.Sampling;
 using Tilt.Toys;
 
@@ -17,6 +18,7 @@ internal static class List
             ["presets"] = Presets,
             ["schedules"] = Schedules,
             ["solvers"] = AllSolvers,
+            ["tasks"] = TaskTable,
         };
 
     /// <summary>The verb.</summary>
@@ -143,6 +145,32 @@ internal static class List
         foreach (var solver in Solvers.All)
         {
             table.Add(solver.Name, solver.Order, solver.Stochastic, solver.Description);
+        }
+        return table;
+    }
+
+    private static Table TaskTable()
+    {
+        var table = new Table(
+            new TableColumn("name", "name"),
+            new TableColumn("meaning", "meaning"),
+            new TableColumn("observation_size", "S"),
+            new TableColumn("action_size", "A"),
+            new TableColumn("maximum_steps", "steps"),
+            new TableColumn("random_return", "random", "0.##"),
+            new TableColumn("expert_return", "expert", "0.##")
+        );
+        foreach (var task in Tasks.All)
+        {
+            table.Add(
+                task.Name,
+                task.Summary,
+                task.ObservationSize,
+                task.ActionSize,
+                task.MaximumSteps,
+                task.Score?.Random,
+                task.Score?.Expert
+            );
         }
         return table;
     }
