@@ -153,13 +153,13 @@ internal sealed class Hdf5File : IArrayFile
             throw _metadata.Damage(field, $"a base address of {origin}", $"{start}");
         }
         _metadata.Base = origin;
-        if (end < 0 || origin + end > _metadata.FileLength)
+        if (end < 0 || end > _metadata.FileLength)
         {
             throw new DataException(
                 Name,
                 "the file's length",
                 $"{_metadata.FileLength} bytes",
-                $"{(end < 0 ? "a stated end" : origin + end)} bytes, as its superblock says",
+                $"{(end < 0 ? "a stated number of" : end)} bytes, as its superblock says",
                 "The file is cut short: copy or download it again."
             );
         }
