@@ -239,7 +239,7 @@ internal sealed partial class NpzFile : IArrayFile
     }
 
     [GeneratedRegex(
-        @"^\{\s*'descr':\s*'(?<order>[<>|=])(?<kind>[a-zA-Z])(?<size>[0-9]{1,4})',\s*'fortran_order':\s*(?<fortran>True|False),\s*'shape':\s*\((?<shape>[0-9, ]*)\),?\s*\}$"
+        @"^\{\s*'descr':\s*'(?<order>[<>|=])(?<kind>[a-zA-Z])(?<size>[0-9]{1,4})',\s*'fortran_order':\s*(?<fortran>True|False)\s*,\s*'shape':\s*\((?<shape>[0-9, ]*)\),?\s*\}$"
     )]
     private static partial Regex HeaderPattern();
 

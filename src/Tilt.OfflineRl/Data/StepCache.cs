@@ -100,7 +100,7 @@ internal static class StepCache
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            File.Delete(aside);
+            Remove(aside);
             return null;
         }
         try
@@ -117,7 +117,7 @@ internal static class StepCache
         }
         catch
         {
-            File.Delete(aside);
+            Remove(aside);
             throw;
         }
         return TryOpen(path, key);
@@ -179,8 +179,20 @@ internal static class StepCache
             var process = Path.GetFileName(file)[prefix.Length..].Split('.')[0];
             if (int.TryParse(process, out var id) && !Runs(id))
             {
-                File.Delete(file);
+                Remove(file);
             }
+        }
+    }
+
+    private static void Remove(string file)
+    {
+        try
+        {
+            File.Delete(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It may be anyone's, or never have come into being; whoever builds next tries again.
         }
     }
 

@@ -27,7 +27,11 @@ public class D4rlTaskTests
         {
             var versions = D4rlTask.Names.Where(name => name.StartsWith(robot + "-")).Select(D4rlTask.Named).ToList();
             Assert.Equal(17, versions.Count);
-            Assert.Single(versions.Select(task => (task.MinReturn, task.MaxReturn, task.ObservationSize, task.ActionSize)).Distinct());
+            Assert.Single(
+                versions
+                    .Select(task => (task.MinReturn, task.MaxReturn, task.ObservationSize, task.ActionSize))
+                    .Distinct()
+            );
         }
     }
 
@@ -55,7 +59,10 @@ public class D4rlTaskTests
             var own = folder.File("own");
             Assert.Equal("given.hdf5", DataFiles.Find("hopper-medium-v2", "given.hdf5", own));
             Assert.Equal(folder.File("d4rl/hopper_medium-v2.hdf5"), DataFiles.Find("hopper-medium-v2", null, own));
-            Assert.Equal(folder.File("own/hopper-medium-replay.hdf5"), DataFiles.Find("hopper-medium-replay", null, own));
+            Assert.Equal(
+                folder.File("own/hopper-medium-replay.hdf5"),
+                DataFiles.Find("hopper-medium-replay", null, own)
+            );
             Assert.Equal(
                 folder.File("d4rl/hopper_medium-v2.hdf5"),
                 DataFiles.Find(folder.File("d4rl/hopper_medium-v2.hdf5"), null, own)

@@ -1,3 +1,4 @@
+using Tilt.Bench;
 using Tilt.OfflineRl.Data;
 
 namespace Tilt.Tests.OfflineRl.Data;
@@ -15,7 +16,9 @@ public class MutatedFileTests
     {
         var seeds = kind switch
         {
-            "hdf5" => DataFuzzer.Seeds(Directory.EnumerateFiles(Path.GetDirectoryName(D4rlGolden.PathOf("x"))!, "*.hdf5")),
+            "hdf5" => DataFuzzer.Seeds(
+                Directory.EnumerateFiles(Path.GetDirectoryName(D4rlGolden.PathOf("x"))!, "*.hdf5")
+            ),
             "csv" => DataFuzzer.TableSeeds(),
             _ => DataFuzzer.NpzSeeds(),
         };

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using Tilt.OfflineRl.Data;
 
@@ -100,6 +101,7 @@ public class RecordedStepsTests
     }
 
     [Fact]
+    [SupportedOSPlatform("linux")]
     public void Where_the_folder_cannot_be_written_the_cache_goes_elsewhere_or_the_data_stay_in_memory()
     {
         using var folder = new TemporaryFolder();
@@ -119,6 +121,7 @@ public class RecordedStepsTests
     }
 
     [Fact]
+    [SupportedOSPlatform("linux")]
     public void A_file_without_the_right_to_read_it_is_refused_with_the_remedy()
     {
         using var folder = new TemporaryFolder();
@@ -145,7 +148,14 @@ public class RecordedStepsTests
         var random = new Random(3);
         var noise = new byte[100_000];
         random.NextBytes(noise);
-        foreach (var (name, bytes) in new (string, byte[])[] { ("empty", []), ("encrypted", noise), ("zeros", new byte[5000]) })
+        foreach (
+            var (name, bytes) in new (string, byte[])[]
+            {
+                ("empty", []),
+                ("encrypted", noise),
+                ("zeros", new byte[5000]),
+            }
+        )
         {
             foreach (var extension in new[] { ".hdf5", ".csv", ".npz", "" })
             {

@@ -31,7 +31,9 @@ public class TableTests
     [Fact]
     public void Columns_are_found_by_number_not_by_place_and_others_may_hold_anything()
     {
-        using var steps = Read("note,obs[1],actions.0,state_0,Reward,next_obs_1,next_obs_0,terminal\nhi,2,3,1,4,6,5,0\n\"a,b\",2,3,1,4,6,5,0\n");
+        using var steps = Read(
+            "note,obs[1],actions.0,state_0,Reward,next_obs_1,next_obs_0,terminal\nhi,2,3,1,4,6,5,0\n\"a,b\",2,3,1,4,6,5,0\n"
+        );
         Assert.Equal([1, 2], steps.Observation(0).ToArray());
         Assert.Equal([5, 6], steps.NextObservation(1).ToArray());
         Assert.False(steps.HasTruncated);
@@ -48,7 +50,10 @@ public class TableTests
             Terminated = "fell",
             Episode = "run",
         };
-        using var steps = Read("run,height,angle,torque,r,fell\na,1,2,3,4,0\na,1,2,3,4,1\nb,1,2,3,4,0\nc,1,2,3,4,0\n", fields);
+        using var steps = Read(
+            "run,height,angle,torque,r,fell\na,1,2,3,4,0\na,1,2,3,4,1\nb,1,2,3,4,0\nc,1,2,3,4,0\n",
+            fields
+        );
         Assert.Equal([false, false, true, true], Enumerable.Range(0, 4).Select(steps.Truncated));
         Assert.Equal([2, 1, 1], steps.Episodes().Select(episode => episode.Length));
         var error = Assert.Throws<DataException>(() => Read("run,height\n1,2\n", fields));
@@ -94,10 +99,18 @@ public class TableTests
     [InlineData("observation_0,reward,terminated\n1,2,0\n", "actions", "only observation_0, reward, terminated")]
     [InlineData("observation_0,action_0,terminated\n1,2,0\n", "reward", "only")]
     [InlineData("observation_0,action_0,reward\n1,2,0\n", "terminated", "only")]
-    [InlineData("observation_0,observation_2,action_0,reward,terminated\n", "observation_2", "number 2 where 1 comes next")]
+    [InlineData(
+        "observation_0,observation_2,action_0,reward,terminated\n",
+        "observation_2",
+        "number 2 where 1 comes next"
+    )]
     [InlineData("observation_0,obs_0,action_0,reward,terminated\n", "obs_0", "number 0 where 1 comes next")]
     [InlineData("a,a\n", "column 'a'", "2 columns of that name")]
-    [InlineData("observation_0,action_0,reward,terminated,next_observation_0,next_obs_1\n", "next observations", "2 columns")]
+    [InlineData(
+        "observation_0,action_0,reward,terminated,next_observation_0,next_obs_1\n",
+        "next observations",
+        "2 columns"
+    )]
     [InlineData("observation_0,action_0,reward,terminated\n", "the rows", "0 rows")]
     public void A_table_without_what_is_needed_says_so(string text, string field, string found)
     {
@@ -133,11 +146,16 @@ public class TableTests
     {
         var npz = Matrices();
         using var steps = Read(npz);
-        Assert.Equal((4, 2, 1, true, true), (steps.Count, steps.ObservationSize, steps.ActionSize, steps.HasTruncated, steps.HasNextObservations));
+        Assert.Equal(
+            (4, 2, 1, true, true),
+            (steps.Count, steps.ObservationSize, steps.ActionSize, steps.HasTruncated, steps.HasNextObservations)
+        );
         Assert.Equal([3, 4], steps.Observation(1).ToArray());
         Assert.Equal([false, true, false, false], Enumerable.Range(0, 4).Select(steps.Terminated));
         Assert.Equal([false, false, true, false], Enumerable.Range(0, 4).Select(steps.Truncated));
-        using var fortran = Read(Edit(npz, "observations.npy", text => text.Replace("'fortran_order': False", "'fortran_order': True ")));
+        using var fortran = Read(
+            Edit(npz, "observations.npy", text => text.Replace("'fortran_order': False", "'fortran_order': True "))
+        );
         Assert.Equal([2, 6], fortran.Observation(1).ToArray());
     }
 
@@ -170,7 +188,13 @@ public class TableTests
     [InlineData("rewards.npy", "(4,)", "(99999999999999999999,)", "rewards", "")]
     [InlineData("rewards.npy", "'descr'", "'desc'", "rewards", "the header")]
     [InlineData("rewards.npy", "NUMPY", "NUMPI", "rewards", "does not begin")]
-    public void Arrays_of_numpy_that_cannot_be_used_are_named(string entry, string from, string to, string field, string found)
+    public void Arrays_of_numpy_that_cannot_be_used_are_named(
+        string entry,
+        string from,
+        string to,
+        string field,
+        string found
+    )
     {
         var error = Assert.Throws<DataException>(() => Read(Edit(Matrices(), entry, text => text.Replace(from, to))));
         Assert.Equal(field, error.Field);
@@ -208,7 +232,12 @@ public class TableTests
     }
 
     /// <summary>The archive with one entry's text changed, padded or cut to its old length, and sums made right again.</summary>
-    private static byte[] Edit(byte[] npz, string name, Func<string, string> change, CompressionLevel level = CompressionLevel.Optimal)
+    private static byte[] Edit(
+        byte[] npz,
+        string name,
+        Func<string, string> change,
+        CompressionLevel level = CompressionLevel.Optimal
+    )
     {
         using var memory = new MemoryStream();
         using (var from = new ZipArchive(new MemoryStream(npz)))
