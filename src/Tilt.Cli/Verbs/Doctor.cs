@@ -11,7 +11,7 @@ internal static class Doctor
     {
         var verb = new Verb(
             "doctor",
-            "Checks libraries, threads, CPU, fonts and disk; for what is amiss, the command that mends it.",
+            "Checks libraries, threads, CPU, fonts and disk; names what mends them.",
             "./tilt doctor",
             "./tilt doctor --fix"
         );

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using Tilt.Runs;
 using Tilt.Sampling;
 using Tilt.Toys;
@@ -90,7 +89,7 @@ internal static class Sample
     {
         if (output == "-")
         {
-            terminal.Output.Write(Csv(points, mark));
+            WriteCsv(terminal.Output, points, mark);
             return;
         }
         var name =
@@ -100,24 +99,35 @@ internal static class Sample
         {
             Directory.CreateDirectory(parent);
         }
-        DurableFile.Replace(file, Csv(points, mark));
+        DurableFile.Replace(
+            file,
+            stream =>
+            {
+                using var writer = new StreamWriter(stream, bufferSize: 1 << 16, leaveOpen: true);
+                WriteCsv(writer, points, mark);
+            }
+        );
         terminal.Line($"{file}: {points.shape[0]} points{(mark is null ? "" : $", {mark}")}");
     }
 
-    private static string Csv(torch.Tensor points, string? mark)
+    /// <summary>Writes the points part by part: any number of them fits.</summary>
+    private static void WriteCsv(TextWriter writer, torch.Tensor points, string? mark)
     {
-        var values = points.shape[0] == 0 ? [] : points.contiguous().data<float>().ToArray();
-        var text = new StringBuilder();
+        const long PartPoints = 1 << 16;
         if (mark is not null)
         {
-            text.Append("# ").Append(mark).Append('\n');
+            writer.Write($"# {mark}\n");
         }
-        text.Append("x,y\n");
-        for (var i = 0; i < values.Length; i += 2)
+        writer.Write("x,y\n");
+        for (long start = 0; start < points.shape[0]; start += PartPoints)
         {
-            text.Append(Number(values[i])).Append(',').Append(Number(values[i + 1])).Append('\n');
+            using var part = points.narrow(0, start, Math.Min(PartPoints, points.shape[0] - start)).contiguous();
+            var values = part.data<float>().ToArray();
+            for (var i = 0; i < values.Length; i += 2)
+            {
+                writer.Write($"{Number(values[i])},{Number(values[i + 1])}\n");
+            }
         }
-        return text.ToString();
     }
 
     private static string Number(double value) => value.ToString("R", CultureInfo.InvariantCulture);

@@ -10,7 +10,7 @@ internal static class Train
     {
         var verb = new Verb(
             "train",
-            "Trains a model into a run's folder; the same command goes on where an earlier one stopped.",
+            "Trains a model into a run's folder, or goes on where it stopped.",
             "./tilt train cep2d --task 8gaussians",
             "./tilt train cep2d --task moons --method mse --steps 500"
         );
