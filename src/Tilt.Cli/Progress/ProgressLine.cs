@@ -9,6 +9,9 @@ internal static class ProgressLine
     private const int NarrowestBar = 8;
     private const int WidestBar = 30;
 
+    /// <summary>Below this width a bar would come and go with every digit beside it.</summary>
+    private const int WideEnoughForBar = 50;
+
     /// <summary>A line for a terminal: what is worth most shows, what does not fit is left out.</summary>
     /// <param name="report">How far the training is.</param>
     /// <param name="width">Columns to fit into.</param>
@@ -32,13 +35,14 @@ internal static class ProgressLine
         };
         parts.AddRange(report.Metrics.Select(metric => ($"{metric.Key} {Number(metric.Value)}", 6)));
 
+        var hasBar = width >= WideEnoughForBar;
         var room = width + Gap.Length;
         var shown = new bool[parts.Count];
         foreach (var i in Enumerable.Range(0, parts.Count).OrderBy(i => parts[i].Worth))
         {
             var needed = parts[i].Text.Length + Gap.Length;
             // A bar says more than counts and metrics do, so they leave room for it.
-            var spare = parts[i].Worth >= 5 ? NarrowestBar + Gap.Length : 0;
+            var spare = hasBar && parts[i].Worth >= 5 ? NarrowestBar + Gap.Length : 0;
             shown[i] = parts[i].Text.Length > 0 && needed + spare <= room;
             room -= shown[i] ? needed : 0;
         }
@@ -47,7 +51,7 @@ internal static class ProgressLine
             return Cut(stage, width);
         }
         var texts = parts.Where((_, i) => shown[i]).Select(part => part.Text).ToList();
-        if (room >= NarrowestBar + Gap.Length)
+        if (hasBar && room >= NarrowestBar + Gap.Length)
         {
             texts.Insert(texts.IndexOf(stage) + 1, Bar(report, Math.Min(WidestBar, room - Gap.Length)));
         }

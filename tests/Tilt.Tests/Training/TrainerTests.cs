@@ -252,6 +252,29 @@ public class TrainerTests
     }
 
     [Fact]
+    public void Throughput_forgets_a_slow_beginning_and_follows_a_change()
+    {
+        var throughput = new Throughput();
+        throughput.Begin(TimeSpan.FromSeconds(3), 10);
+        Assert.Null(throughput.StepsPerSecond);
+        throughput.Update(TimeSpan.FromSeconds(3.2), 11);
+        Assert.Equal(5, throughput.StepsPerSecond!.Value, 1e-9);
+        Go(from: 3.2, step: 11, seconds: 2, rate: 100);
+        // A step of 0.2 s and then two seconds at 100 per second: the slow one counts by its time, not more.
+        Assert.InRange(throughput.StepsPerSecond!.Value, 91, 95);
+        Go(from: 5.2, step: 211, seconds: 20, rate: 50);
+        Assert.InRange(throughput.StepsPerSecond!.Value, 50, 51);
+
+        void Go(double from, long step, int seconds, int rate)
+        {
+            for (var tenth = 1; tenth <= 10 * seconds; tenth++)
+            {
+                throughput.Update(TimeSpan.FromSeconds(from + 0.1 * tenth), step + rate * tenth / 10);
+            }
+        }
+    }
+
+    [Fact]
     public void Without_a_folder_a_stop_says_that_nothing_was_saved()
     {
         using var stop = new CancellationTokenSource();
