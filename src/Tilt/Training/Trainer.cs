@@ -16,8 +16,8 @@ public sealed record TrainerOptions
     public long CheckpointEvery { get; init; } = 10_000;
 
     /// <summary>Seconds after which a checkpoint is written in any case; 0 for none by time.</summary>
-    /// <value>120.</value>
-    public double CheckpointSeconds { get; init; } = 120;
+    /// <value>60.</value>
+    public double CheckpointSeconds { get; init; } = 60;
 
     /// <summary>How many of the latest checkpoints are kept.</summary>
     /// <value>3.</value>
