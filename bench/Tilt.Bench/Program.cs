@@ -3,7 +3,7 @@ using Tilt.Bench;
 using Tilt.Model;
 
 NativeRuntime.Prepare();
-string[] verbs = ["W1", "W2", "curves", "memory", "cep2d", "environments"];
+string[] verbs = ["W1", "W2", "curves", "memory", "cep2d", "environments", "fuzz", "data"];
 try
 {
     var verb = args.FirstOrDefault("help");
@@ -22,6 +22,10 @@ try
             return PlaneTable.Run(rest);
         case "environments":
             return Environments.Run(rest);
+        case "fuzz":
+            return FuzzData.Run(rest);
+        case "data":
+            return LargeData.Run(rest);
         case "help" or "--help" or "-h":
             Console.WriteLine(
                 """
@@ -31,6 +35,8 @@ try
                   curves [steps]   evaluation loss of W1 in fp32 and bf16, two seeds
                   memory [steps]   resident memory and live tensors over W1 steps
                   cep2d [FILE [SEEDS [TASK…]]]   the table of the 2-D experiment; goes on where FILE ends
+                  fuzz [N [SEED [KIND]]]   reads N mutated data files (hdf5, csv, npz): each read or refused, within bounds
+                  data [N [S]]     a data set of N steps, S dimensions: time and memory to write, open, draw from
                   environments     what the tasks cost above their MuJoCo calls; the maze controller's scores
                 """
             );

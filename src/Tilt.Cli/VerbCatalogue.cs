@@ -29,6 +29,7 @@ internal static class VerbCatalogue
             Sample.Verb(terminal),
             Report.Verb(terminal),
             Demo.Verb(terminal),
+            DataVerbs.Verb(terminal),
             Render.Verb(terminal),
             List.Verb(terminal),
             Verbs.Version.Verb(terminal)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tilt.Environments;
+using Tilt.OfflineRl.Data;
 using Tilt.Sampling;
 using Tilt.Toys;
 
@@ -13,6 +14,7 @@ internal static class List
         new SortedDictionary<string, Func<Table>>(StringComparer.Ordinal)
         {
             ["algorithms"] = Algorithms,
+            ["d4rl"] = D4rlSets,
             ["datasets"] = DataSets,
             ["methods"] = Methods,
             ["presets"] = Presets,
@@ -91,6 +93,24 @@ internal static class List
         foreach (var set in ToyDatasets.All)
         {
             table.Add(set.Name, ToyDatasets.Paper.Contains(set), set.HasLabels, set.Description);
+        }
+        return table;
+    }
+
+    private static Table D4rlSets()
+    {
+        var table = new Table(
+            new TableColumn("name", "name"),
+            new TableColumn("random_return", "score 0", "0.##"),
+            new TableColumn("expert_return", "score 100", "0.##"),
+            new TableColumn("episode_steps", "steps"),
+            new TableColumn("file", "file in " + DataFiles.D4rlFolder),
+            new TableColumn("present", "there")
+        );
+        foreach (var task in D4rlTask.Names.Select(D4rlTask.Named))
+        {
+            var present = File.Exists(Path.Combine(DataFiles.D4rlFolder, task.FileName));
+            table.Add(task.Name, task.MinReturn, task.MaxReturn, task.EpisodeSteps, task.FileName, present);
         }
         return table;
     }

@@ -27,27 +27,7 @@ internal sealed class CsvReader : StepReader
     {
         _source = source;
         var lines = new TextLines(source);
-        if (!lines.Next())
-        {
-            throw new DataException(
-                source.Name,
-                "line 1",
-                "an empty file",
-                "a line of column names",
-                "Write names such as observation_0,observation_1,action_0,reward,terminated in the first line."
-            );
-        }
-        var first = lines.Current.StartsWith(Encoding.UTF8.Preamble) ? lines.Current[3..] : lines.Current;
-        _separator = ",;\t"u8[0];
-        foreach (var candidate in ";\t"u8)
-        {
-            _separator = first.Count(candidate) > first.Count(_separator) ? candidate : _separator;
-        }
-        if (first.Contains((byte)0))
-        {
-            throw new DataException(source.Name, "line 1", "zero bytes", "text", "Pass a table in text, UTF-8.");
-        }
-        _columns = Header(first);
+        (_columns, _separator) = Header(source, lines);
         _table = new(source.Name, _columns, fields);
         var numbers = new List<int>();
         while (lines.Next())
@@ -68,7 +48,7 @@ internal sealed class CsvReader : StepReader
         for (var row = 0; lines.Next(); row++)
         {
             var line = lines.Current;
-            var count = Split(line, cells);
+            var count = Split(line, cells, _separator);
             if (count != cells.Length)
             {
                 Problem(
@@ -188,13 +168,36 @@ internal sealed class CsvReader : StepReader
     private static string Shown(ReadOnlySpan<byte> cell) =>
         cell.IsEmpty ? "nothing" : $"'{Encoding.UTF8.GetString(cell[..Math.Min(40, cell.Length)])}'";
 
-    private string[] Header(ReadOnlySpan<byte> line)
+    /// <summary>The names of a table's columns.</summary>
+    public static string[] Columns(ByteSource source) => Header(source, new TextLines(source)).Columns;
+
+    private static (string[] Columns, byte Separator) Header(ByteSource source, TextLines lines)
     {
-        var count = 1 + line.Count(_separator);
+        if (!lines.Next())
+        {
+            throw new DataException(
+                source.Name,
+                "line 1",
+                "an empty file",
+                "a line of column names",
+                "Write names such as observation_0,observation_1,action_0,reward,terminated in the first line."
+            );
+        }
+        var first = lines.Current.StartsWith(Encoding.UTF8.Preamble) ? lines.Current[3..] : lines.Current;
+        if (first.Contains((byte)0))
+        {
+            throw new DataException(source.Name, "line 1", "zero bytes", "text", "Pass a table in text, UTF-8.");
+        }
+        var separator = (byte)',';
+        foreach (var candidate in ";\t"u8)
+        {
+            separator = first.Count(candidate) > first.Count(separator) ? candidate : separator;
+        }
+        var count = 1 + first.Count(separator);
         if (count > MostColumns)
         {
             throw new DataException(
-                _source.Name,
+                source.Name,
                 "line 1",
                 $"{count} columns",
                 $"at most {MostColumns}",
@@ -202,16 +205,16 @@ internal sealed class CsvReader : StepReader
             );
         }
         var cells = new Range[count];
-        var names = new string[Split(line, cells)];
+        var names = new string[Split(first, cells, separator)];
         for (var i = 0; i < names.Length; i++)
         {
-            names[i] = Encoding.UTF8.GetString(Cell(line, cells[i]));
+            names[i] = Encoding.UTF8.GetString(Cell(first, cells[i]));
         }
-        return names;
+        return (names, separator);
     }
 
     /// <summary>Cuts a line at its separators, outside of quotes. Returns the number of cells, also where there is no room for all.</summary>
-    private int Split(ReadOnlySpan<byte> line, Range[] cells)
+    private static int Split(ReadOnlySpan<byte> line, Range[] cells, byte separator)
     {
         var (count, start, quoted) = (0, 0, false);
         for (var i = 0; i <= line.Length; i++)
@@ -220,7 +223,7 @@ internal sealed class CsvReader : StepReader
             {
                 quoted = !quoted;
             }
-            else if (i == line.Length || (line[i] == _separator && !quoted))
+            else if (i == line.Length || (line[i] == separator && !quoted))
             {
                 if (count < cells.Length)
                 {

@@ -44,7 +44,20 @@ public sealed record D4rlTask(
     /// robot's data sets share.
     /// </param>
     /// <exception cref="TiltException">There are none.</exception>
-    public static D4rlTask Named(string name) => Find(name) ?? throw Suggest.Unknown("D4RL data set", name, Names);
+    public static D4rlTask Named(string name)
+    {
+        if (Find(name) is { } task)
+        {
+            return task;
+        }
+        var families = Names
+            .Select(known => known.Split('-'))
+            .SelectMany(words => Enumerable.Range(1, words.Length).Select(length => string.Join('-', words[..length])))
+            .Distinct()
+            .Where(known => Find(known) is not null);
+        var hint = Suggest.Nearest(name, families) is { } near ? $" Did you mean '{near}'?" : "";
+        throw TiltException.Usage($"unknown D4RL data set '{name}'.{hint} 'tilt list d4rl' names them all.");
+    }
 
     /// <summary>Like <see cref="Named"/>, but null where there are none.</summary>
     public static D4rlTask? Find(string name)

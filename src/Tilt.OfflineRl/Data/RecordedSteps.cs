@@ -300,13 +300,17 @@ public sealed class RecordedSteps : IDisposable
             CachePath = cache,
         };
 
+    /// <summary>Whether a file is a table in text, by its name.</summary>
+    internal static bool IsTable(ByteSource source) =>
+        Path.GetExtension(source.Name).ToLowerInvariant() is ".csv" or ".tsv" or ".txt";
+
     private static StepReader Reader(ByteSource source, OpenOptions options)
     {
         if (NpzFile.Recognizes(source))
         {
             return ArrayReader(new NpzFile(source), options.Fields, readsNext: true);
         }
-        if (Path.GetExtension(source.Name).ToLowerInvariant() is ".csv" or ".tsv" or ".txt")
+        if (IsTable(source))
         {
             return new CsvReader(source, options.Fields);
         }

@@ -35,6 +35,33 @@ public sealed record StepFields
     /// <value>episode or episode_id, where there is such a column.</value>
     public string? Episode { get; init; }
 
+    /// <summary>The names that <see cref="With"/> knows.</summary>
+    public static IReadOnlyList<string> Names { get; } =
+    ["observations", "next_observations", "actions", "reward", "terminated", "truncated", "episode"];
+
+    /// <summary>These fields with one of them set by name.</summary>
+    /// <param name="field">One of <see cref="Names"/>.</param>
+    /// <param name="columns">The array or the columns that hold it.</param>
+    /// <exception cref="TiltException">There is no such field, or it takes one name.</exception>
+    public StepFields With(string field, IReadOnlyList<string> columns)
+    {
+        string One() =>
+            columns.Count == 1
+                ? columns[0]
+                : throw TiltException.Usage($"the field {field} is one column, not {string.Join(", ", columns)}.");
+        return field switch
+        {
+            "observations" => this with { Observations = columns },
+            "next_observations" => this with { NextObservations = columns },
+            "actions" => this with { Actions = columns },
+            "reward" => this with { Reward = One() },
+            "terminated" => this with { Terminated = One() },
+            "truncated" => this with { Truncated = One() },
+            "episode" => this with { Episode = One() },
+            _ => throw Suggest.Unknown("field", field, Names),
+        };
+    }
+
     /// <summary>All names in one text, so that a cache knows how it was read.</summary>
     internal string Key()
     {

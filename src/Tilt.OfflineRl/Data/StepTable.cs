@@ -7,7 +7,7 @@ namespace Tilt.OfflineRl.Data;
 internal sealed partial class StepTable
 {
     private const string Remedy =
-        "Name them so, or say which they are: --observations, --actions, --reward, --terminated, --truncated, --episode.";
+        "Name them so, or say which they are, as in --field reward=NAME --field observations=NAME,NAME.";
 
     private readonly string _file;
     private readonly IReadOnlyList<string> _columns;
