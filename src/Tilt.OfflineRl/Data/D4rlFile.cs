@@ -274,13 +274,15 @@ public sealed class D4rlFile
         ulong[] shape = isVector ? [(ulong)rows] : [(ulong)rows, (ulong)columns];
         uint[] chunk = isVector ? [(uint)chunkRows] : [(uint)chunkRows, (uint)columns];
         var deflate = new H5Filter(DeflateFilter.Id, new() { [DeflateFilter.COMPRESSION_LEVEL] = Level });
-        var dataset = new H5Dataset<T[]>(shape, chunk, new(Filters: Level > 0 ? [deflate] : []));
+        var last = new LastChunk();
+        var dataset = new H5Dataset<T[]>(shape, chunk, new(last, Level > 0 ? [deflate] : []));
         pending.Add(writer =>
         {
+            T[] buffer = [];
             for (var first = 0L; first < rows; first += chunkRows)
             {
                 var count = Math.Min(chunkRows, rows - first);
-                var buffer = new T[count * columns];
+                buffer = buffer.Length == count * columns ? buffer : new T[count * columns];
                 for (var i = 0L; i < count; i++)
                 {
                     row(first + i, buffer.AsSpan((int)i * columns, columns));
@@ -289,6 +291,7 @@ public sealed class D4rlFile
                 ulong[] blocks = isVector ? [(ulong)count] : [(ulong)count, (ulong)columns];
                 writer.Write(dataset, buffer, fileSelection: new HyperslabSelection(blocks.Length, starts, blocks));
             }
+            last.Finish();
         });
         return dataset;
     }

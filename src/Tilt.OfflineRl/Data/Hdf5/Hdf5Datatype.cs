@@ -10,9 +10,9 @@ internal static class Hdf5Datatype
         var (kind, version) = (classAndVersion & 15, classAndVersion >> 4);
         var bits = (int)cursor.Number(3);
         var size = cursor.UInt32();
-        if (size is 0 or > 1 << 20 || version is 0 or > 3 || depth > 4)
+        if (size is 0 or > 1 << 20 || version is 0 or > 5 || depth > 4)
         {
-            throw metadata.Damage(field, $"a data type of version {version} and {size} bytes", "versions 1 to 3");
+            throw metadata.Damage(field, $"a data type of version {version} and {size} bytes", "versions 1 to 5");
         }
         switch (kind)
         {

@@ -146,7 +146,8 @@ internal sealed class Hdf5File : IArrayFile
         var root = cursor.Offset();
         if (version >= 2)
         {
-            _metadata.ExpectChecksum(block.AsSpan(0, cursor.Position + 4), field);
+            cursor.Skip(4);
+            _metadata.ExpectChecksum(block.AsSpan(0, cursor.Position), field);
         }
         if (origin != start && origin != 0)
         {
