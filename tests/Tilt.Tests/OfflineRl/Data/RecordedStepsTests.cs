@@ -206,6 +206,20 @@ public class RecordedStepsTests
         Assert.InRange(refused, 4 * 7, int.MaxValue);
     }
 
+    [Theory]
+    [InlineData("optional_libver_latest.hdf5")]
+    [InlineData("v0_no_timeouts.hdf5")]
+    public void A_file_cut_anywhere_is_refused(string file)
+    {
+        var golden = File.ReadAllBytes(D4rlGolden.PathOf(file));
+        for (var length = 0; length < golden.Length; length += length < 1200 ? 1 : 37)
+        {
+            var source = new ByteSource("cut.hdf5", golden.AsMemory(0, length));
+            Assert.Throws<DataException>(() => RecordedSteps.Read(source, new() { Workers = 1 }));
+        }
+        RecordedSteps.Read(new ByteSource("whole.hdf5", golden), new() { Workers = 1 }).Dispose();
+    }
+
     [Fact]
     public void Data_of_another_task_are_refused_by_their_sizes()
     {
