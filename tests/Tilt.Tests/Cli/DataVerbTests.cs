@@ -109,7 +109,10 @@ public class DataVerbTests
             [0, 100],
             document.RootElement.EnumerateArray().Select(row => row.GetProperty("score").GetDouble())
         );
-        var path = D4rlGolden.PathOf("locomotion_v2.hdf5");
+        // A copy, since the verb keeps a cache beside the file.
+        using var folder = new TemporaryFolder();
+        var path = folder.File("locomotion_v2.hdf5");
+        File.WriteAllBytes(path, File.ReadAllBytes(D4rlGolden.PathOf("locomotion_v2.hdf5")));
         var file = CommandLine.Run("data", "score", "hopper-medium-v2", "--data", path);
         Assert.Contains("mean of 4 episodes", file.Output);
         Assert.Equal(0, file.ExitCode);
