@@ -20,7 +20,7 @@ public sealed class HalfCheetah : MujocoEnvironment
             inertia == InertiaRule.Exact ? ActionRule.Raw : ActionRule.Spread
         ) { }
 
-    internal override Camera View => new() { LookAt = (0, 0, 0.4), Distance = 3 };
+    internal override Camera View => new() { LookAt = (0, 0, 0.4), Distance = 2.6 };
 
     private protected override void DrawStart(RandomStream random, Span<double> position, Span<double> velocity) =>
         DrawAround(random, position, velocity, 0.1, normalVelocity: 0.1);

@@ -20,7 +20,7 @@ public sealed class Walker2d : MujocoEnvironment
             inertia == InertiaRule.Exact ? ActionRule.Raw : ActionRule.Spread
         ) { }
 
-    internal override Camera View => new() { LookAt = (0, 0, 0.8), Distance = 3.5 };
+    internal override Camera View => new() { LookAt = (0, 0, 0.75), Distance = 2.8 };
 
     private protected override void DrawStart(RandomStream random, Span<double> position, Span<double> velocity) =>
         DrawAround(random, position, velocity, 0.005, normalVelocity: null);

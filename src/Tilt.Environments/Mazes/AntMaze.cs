@@ -67,7 +67,7 @@ public sealed class AntMaze : MujocoEnvironment
             return new()
             {
                 LookAt = ((left + right) / 2, (bottom + top) / 2, 0),
-                Distance = 1.25 * Math.Max(right - left, top - bottom) + 8,
+                Distance = Camera.DistanceFor(AntMazeGeometry.Scale * Map.Columns, AntMazeGeometry.Scale * Map.Rows),
                 Elevation = -65,
                 Follows = false,
             };

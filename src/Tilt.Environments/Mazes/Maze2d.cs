@@ -50,7 +50,7 @@ public sealed class Maze2d : MujocoEnvironment
         new()
         {
             LookAt = ((Map.Rows + 1) / 2.0, (Map.Columns + 1) / 2.0, 0),
-            Distance = 1.25 * Math.Max(Map.Rows, Map.Columns) + 0.5,
+            Distance = Camera.DistanceFor(Map.Columns, Map.Rows),
             Azimuth = 180,
             Elevation = -89.9,
             Follows = false,

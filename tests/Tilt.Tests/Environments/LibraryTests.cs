@@ -136,7 +136,8 @@ public unsafe class LibraryTests
             }
             return;
         }
-        var start = new ProcessStartInfo("dotnet")
+        var host = Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet";
+        var start = new ProcessStartInfo(host)
         {
             RedirectStandardError = true,
             RedirectStandardOutput = true,

@@ -45,32 +45,15 @@ public class ModelTests
 
     public static TheoryData<string> Names => [.. Models.Keys];
 
-    /// <summary>Models of the literature beside the checkout, or null.</summary>
-    private static string? ReferenceFolder
-    {
-        get
-        {
-            for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            {
-                var folder = Path.Combine(at.FullName, "shared", "models", "mujoco");
-                if (Directory.Exists(folder))
-                {
-                    return folder;
-                }
-            }
-            return null;
-        }
-    }
-
     [Theory]
     [MemberData(nameof(Names))]
     public void Every_physical_term_is_the_references_to_the_bit(string name)
     {
         Physics.Needed();
-        Assert.SkipWhen(ReferenceFolder is null, "no shared/models/mujoco beside the checkout to compare with");
+        var folder = SharedFolder.Needed("models", "mujoco");
         var (file, mjcf) = Models[name];
         using var ours = MujocoModel.Compile(mjcf(), name);
-        using var reference = MujocoModel.Compile(File.ReadAllText(Path.Combine(ReferenceFolder, file)), file);
+        using var reference = MujocoModel.Compile(File.ReadAllText(Path.Combine(folder, file)), file);
 
         Assert.Equal(Option(reference), Option(ours));
         foreach (var array in MujocoLayout.ModelArrays)

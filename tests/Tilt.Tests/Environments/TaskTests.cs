@@ -72,11 +72,7 @@ public class TaskTests
     [Fact]
     public void Score_constants_are_D4rls()
     {
-        var file = ReferenceScores();
-        Assert.SkipWhen(
-            file is null,
-            "no shared/reference/d4rl_reference_scores.json beside the checkout to compare with"
-        );
+        var file = SharedFolder.Needed("reference", "d4rl_reference_scores.json");
         using var document = JsonDocument.Parse(File.ReadAllText(file));
         var compared = new HashSet<string>();
         foreach (var entry in document.RootElement.GetProperty("scores").EnumerateObject())
@@ -92,18 +88,5 @@ public class TaskTests
             Tasks.All.Where(task => task.Score is not null).Select(task => task.Name).Order(),
             compared.Order()
         );
-    }
-
-    private static string? ReferenceScores()
-    {
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-        {
-            var file = Path.Combine(at.FullName, "shared", "reference", "d4rl_reference_scores.json");
-            if (File.Exists(file))
-            {
-                return file;
-            }
-        }
-        return null;
     }
 }

@@ -78,9 +78,10 @@ public sealed partial class Npz
             .Value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(n => int.Parse(n, CultureInfo.InvariantCulture))
             .ToArray();
-        if (header.Contains("'fortran_order': True", StringComparison.Ordinal))
+        var byColumns = header.Contains("'fortran_order': True", StringComparison.Ordinal) && shape.Length > 1;
+        if (byColumns && shape.Length > 2)
         {
-            throw new NotSupportedException("Fortran order.");
+            throw new NotSupportedException("Fortran order of more than two axes.");
         }
         var body = bytes.AsSpan(start + headerLength);
         var count = shape.Aggregate(1, (a, b) => a * b);
@@ -94,7 +95,18 @@ public sealed partial class Npz
             }
             return new(type, shape, [], texts);
         }
-        return new(type, shape, Widen(type, body, count));
+        var values = Widen(type, body, count);
+        return new(type, shape, byColumns ? Transposed(values, shape[0], shape[1]) : values);
+    }
+
+    private static double[] Transposed(double[] columns, int rows, int width)
+    {
+        var values = new double[columns.Length];
+        for (var i = 0; i < columns.Length; i++)
+        {
+            values[i % rows * width + i / rows] = columns[i];
+        }
+        return values;
     }
 
     private static double[] Widen(string type, ReadOnlySpan<byte> body, int count)
