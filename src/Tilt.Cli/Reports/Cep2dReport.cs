@@ -97,7 +97,10 @@ internal sealed class Cep2dReport
         }
         page.Add(arrows, "The guidance −∇E_t, learned and exact, over the energy it descends.");
         page.Section(ReportSections.Curves)
-            .Add(curves, "Training losses. A contrastive loss does not go to zero: its least value is an entropy.");
+            .Add(
+                curves,
+                "Training losses. That of CEP is the divergence from the labels drawn; like the others it cannot fall below their scatter."
+            );
         page.Section(ReportSections.Dials)
             .Add(
                 dial,

@@ -235,7 +235,11 @@ public sealed class Cep2d : IDisposable
         }
         // Only the proportions matter; this way the loss stays in nats.
         share /= share.mean();
-        return ContrastiveEnergyPrediction.WeightedLoss(weights * share.unsqueeze(1), predicted);
+        var labels = weights * share.unsqueeze(1);
+        // The least value of the loss for these labels, a constant for the gradient: what is logged is the divergence above it, which
+        // shows learning where the cross-entropy itself mostly shows which labels were drawn.
+        var least = ContrastiveEnergyPrediction.WeightedLoss(labels, -weights.clamp_min(1e-30).log());
+        return ContrastiveEnergyPrediction.WeightedLoss(labels, predicted) - least.detach();
     }
 
     /// <summary>How much of the variance of x_t is the data's, in each set of neighboring times, [sets].</summary>

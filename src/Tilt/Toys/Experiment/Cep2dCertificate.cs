@@ -30,7 +30,7 @@ public sealed record CertificateOptions
 
     /// <summary>Times at which gradients are compared, with the largest relative error that passes.</summary>
     public static IReadOnlyList<(double Time, double Bound)> GradientBounds { get; } =
-    [(0.05, 0.6), (0.1, 0.4), (0.2, 0.35), (0.4, 0.35), (0.6, 0.4), (0.8, 0.6)];
+    [(0.05, 0.4), (0.1, 0.25), (0.2, 0.2), (0.4, 0.2), (0.6, 0.25), (0.8, 0.3)];
 
     /// <summary>An error below this share of the score of p_t passes too: where the exact guidance vanishes, nothing is relative to it.</summary>
     public const double ScoreBound = 0.05;
