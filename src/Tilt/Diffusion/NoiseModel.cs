@@ -4,7 +4,7 @@ namespace Tilt.Diffusion;
 
 /// <summary>A network together with what its output means: predicts the noise in x_t and refuses samplers it does not fit.</summary>
 /// <remarks>
-/// ε = −h, ε = out, ε = (x_t − α_t·x₀)/σ_t or ε = σ_t·x_t + α_t·v by <see cref="Diffusion.Parametrization"/>; the score is −ε/σ_t.
+/// ε = −h, ε = out, ε = (x_t − α_t·x₀)/σ_t or ε = σ_t·x_t + α_t·v by <see cref="Tilt.Model.Parametrization"/>; the score is −ε/σ_t.
 /// The model does not own the network.
 /// </remarks>
 public sealed class NoiseModel

@@ -1,4 +1,4 @@
-namespace Tilt.Diffusion;
+namespace Tilt.Model;
 
 /// <summary>What a noise model's network gives out, and how noise is read from it.</summary>
 public enum Parametrization
