@@ -57,6 +57,9 @@ internal unsafe interface ILanes<V>
     /// <summary>1 above zero, 0 elsewhere.</summary>
     static abstract V Step(V value);
 
+    /// <summary>The sum of all lanes.</summary>
+    static abstract float Sum(V value);
+
     /// <summary>The nearest whole numbers.</summary>
     static abstract V Round(V value);
 
@@ -108,6 +111,8 @@ internal readonly unsafe struct Lanes16 : ILanes<Vector512<float>>
             Vector512<float>.Zero
         );
 
+    public static float Sum(Vector512<float> value) => Vector512.Sum(value);
+
     public static Vector512<float> Round(Vector512<float> value) => Vector512.Round(value);
 
     public static Vector512<float> Scale(Vector512<float> p, Vector512<float> n) =>
@@ -154,6 +159,8 @@ internal readonly unsafe struct Lanes8 : ILanes<Vector256<float>>
             Vector256<float>.Zero
         );
 
+    public static float Sum(Vector256<float> value) => Vector256.Sum(value);
+
     public static Vector256<float> Round(Vector256<float> value) => Vector256.Round(value);
 
     public static Vector256<float> Scale(Vector256<float> p, Vector256<float> n) =>
@@ -198,6 +205,8 @@ internal readonly unsafe struct Lanes4 : ILanes<Vector128<float>>
             Vector128<float>.Zero
         );
 
+    public static float Sum(Vector128<float> value) => Vector128.Sum(value);
+
     public static Vector128<float> Round(Vector128<float> value) => Vector128.Round(value);
 
     public static Vector128<float> Scale(Vector128<float> p, Vector128<float> n) =>
@@ -235,6 +244,8 @@ internal readonly unsafe struct Lanes1 : ILanes<float>
     public static float Max(float a, float b) => MathF.Max(a, b);
 
     public static float Step(float value) => value > 0 ? 1 : 0;
+
+    public static float Sum(float value) => value;
 
     public static float Round(float value) => MathF.Round(value);
 

@@ -14,6 +14,9 @@ public enum Activation
 
     /// <summary>max(x, 0).</summary>
     Relu,
+
+    /// <summary>The derivative of <see cref="Silu"/>: where gradients turn around.</summary>
+    SiluSlope,
 }
 
 /// <summary>How a layer's weights are stored. Sums are float32 always.</summary>
@@ -35,6 +38,9 @@ internal readonly unsafe struct RowValues(float* at, nint stride, int group = 1)
     public readonly int Group = group;
 
     public bool Exist => At != null;
+
+    /// <summary>The same, so many floats further on.</summary>
+    public RowValues Moved(nint floats) => new(At + floats, Stride, Group);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float* Row(int row) => At + (Group == 1 ? row : row / Group) * Stride;
@@ -492,11 +498,15 @@ internal sealed unsafe class PackedLinear
                 var slope = one;
                 switch (epilogue.Activation)
                 {
-                    case Activation.Silu:
+                    case Activation.Silu or Activation.SiluSlope:
                         // f = z·σ and f′ = σ + f·(1 − σ).
                         var sigmoid = Smooth<TLanes, V>.Sigmoid(z);
                         z = TLanes.Multiply(z, sigmoid);
                         slope = TLanes.MultiplyAdd(z, TLanes.MultiplyAdd(sigmoid, TLanes.All(-1), one), sigmoid);
+                        if (epilogue.Activation == Activation.SiluSlope)
+                        {
+                            z = slope;
+                        }
                         break;
                     case Activation.Relu:
                         slope = TLanes.Step(z);

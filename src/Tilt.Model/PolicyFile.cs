@@ -25,6 +25,9 @@ public sealed record PolicyFile(PolicyRecord Record, IReadOnlyDictionary<string,
     /// <summary>What the guidance network's tensors are named by.</summary>
     public const string GuidancePrefix = "guidance.";
 
+    /// <summary>What the file is called in a run's folder.</summary>
+    public const string DefaultName = "policy.safetensors";
+
     private const string RecordKey = "tilt.policy";
     private const string HashKey = "tilt.sha256";
 

@@ -142,10 +142,10 @@ public sealed record PolicyRecord
             $"{CurrentFormat}: the file is of another version of Tilt"
         );
         Require(
-            ObservationDimensions is >= 0 and <= 1_000_000,
+            ObservationDimensions is >= 1 and <= 1_000_000,
             "observationDimensions",
             $"{ObservationDimensions}",
-            "0 to 1000000"
+            "1 to 1000000"
         );
         Require(ActionDimensions is >= 1 and <= 1_000_000, "actionDimensions", $"{ActionDimensions}", "1 to 1000000");
         var schedule = NoiseSchedules.Parse(Schedule);
