@@ -3,7 +3,7 @@ using Tilt.Bench;
 using Tilt.Model;
 
 NativeRuntime.Prepare();
-string[] verbs = ["W1", "W2", "curves", "memory", "cep2d", "environments", "fuzz", "data"];
+string[] verbs = ["W1", "W2", "W5", "W6", "curves", "memory", "cep2d", "environments", "fuzz", "data"];
 try
 {
     var verb = args.FirstOrDefault("help");
@@ -13,6 +13,10 @@ try
         case "W1" or "W2":
             TrainingSteps.Compare(verb, rest);
             return 0;
+        case "W5":
+            return Acting.Support(rest);
+        case "W6":
+            return Acting.Guided(rest);
         case "curves":
             LossCurves.Print(rest);
             return 0;
@@ -32,6 +36,8 @@ try
                 Tilt.Bench VERB [options]
                   W1 [rounds]      score step against the same step in plain TorchSharp, interleaved; prints the ratio
                   W2 [rounds]      the same for the contrastive guidance step
+                  W5 [rounds]      support actions of 256 states
+                  W6 [rounds]      guided actions of 1 and of 50 states
                   curves [steps]   evaluation loss of W1 in fp32 and bf16, two seeds
                   memory [steps]   resident memory and live tensors over W1 steps
                   cep2d [FILE [SEEDS [TASK…]]]   the table of the 2-D experiment; goes on where FILE ends
