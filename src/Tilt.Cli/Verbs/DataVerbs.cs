@@ -12,11 +12,12 @@ internal static class DataVerbs
     public static Verb Verb(Terminal terminal) =>
         new(
             "data",
-            "Looks into data sets, scores them, and takes in others' files.",
-            "./tilt data inspect hopper-medium-v2",
+            "Makes data sets, looks into them, scores them, and takes in others' files.",
+            "./tilt data make maze2d-umaze",
             "./tilt data import log.csv --to data/my-robot.hdf5"
         )
         {
+            DataMake.Verb(terminal),
             DataInspect.Verb(terminal),
             DataScore.Verb(terminal),
             DataImport.Verb(terminal),
@@ -104,8 +105,13 @@ internal static class DataVerbs
         {
             return D4rlTask.Named(asked);
         }
-        // D4RL writes hopper_medium-v2.hdf5 for hopper-medium-v2; own files keep the name.
-        var words = Path.GetFileNameWithoutExtension(name).Replace('_', '-').Split('-');
+        // Own files are named tilt-hopper-medium. D4RL writes hopper_medium-v2.hdf5 for hopper-medium-v2; own files keep the name.
+        var bare = Path.GetFileNameWithoutExtension(name);
+        if (bare.StartsWith(DataFiles.OwnPrefix, StringComparison.Ordinal))
+        {
+            bare = bare[DataFiles.OwnPrefix.Length..];
+        }
+        var words = bare.Replace('_', '-').Split('-');
         for (var length = words.Length; length > 0; length--)
         {
             if (D4rlTask.Find(string.Join('-', words[..length])) is { } task)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tilt.Environments;
+using Tilt.OfflineRl.Collection;
 using Tilt.OfflineRl.Data;
 using Tilt.Sampling;
 using Tilt.Toys;
@@ -16,6 +17,7 @@ internal static class List
             ["algorithms"] = Algorithms,
             ["d4rl"] = D4rlSets,
             ["datasets"] = DataSets,
+            ["makeable"] = Makeable,
             ["methods"] = Methods,
             ["presets"] = Presets,
             ["schedules"] = Schedules,
@@ -97,6 +99,27 @@ internal static class List
         return table;
     }
 
+    /// <summary>What 'data make' makes, and what of it lies in the folder of own data sets.</summary>
+    private static Table Makeable()
+    {
+        var table = new Table(
+            new TableColumn("name", "name"),
+            new TableColumn("steps", "steps"),
+            new TableColumn("paper_row", "row of the paper"),
+            new TableColumn("made", "made"),
+            new TableColumn("meaning", "meaning")
+        );
+        foreach (var recipe in DataRecipes.All)
+        {
+            var made =
+                File.Exists(DataFiles.OwnFile(recipe.Name)) ? DataFiles.OwnFile(recipe.Name)
+                : recipe.Missing() is null ? "no"
+                : "cannot yet";
+            table.Add(recipe.Name, recipe.DefaultSize, recipe.PaperRow ?? "–", made, recipe.Summary);
+        }
+        return table;
+    }
+
     private static Table D4rlSets()
     {
         var table = new Table(
@@ -104,16 +127,29 @@ internal static class List
             new TableColumn("random_return", "score 0", "0.##"),
             new TableColumn("expert_return", "score 100", "0.##"),
             new TableColumn("episode_steps", "steps"),
+            new TableColumn("paper_row", "row of the paper"),
             new TableColumn("file", "file in " + DataFiles.D4rlFolder),
             new TableColumn("present", "there")
         );
         foreach (var task in D4rlTask.Names.Select(D4rlTask.Named))
         {
             var present = File.Exists(Path.Combine(DataFiles.D4rlFolder, task.FileName));
-            table.Add(task.Name, task.MinReturn, task.MaxReturn, task.EpisodeSteps, task.FileName, present);
+            table.Add(
+                task.Name,
+                task.MinReturn,
+                task.MaxReturn,
+                task.EpisodeSteps,
+                PaperRow(task.Name),
+                task.FileName,
+                present
+            );
         }
         return table;
     }
+
+    /// <summary>The paper's table is about version 2 of D4RL's data.</summary>
+    private static string PaperRow(string name) =>
+        name.EndsWith("-v2", StringComparison.Ordinal) ? PaperRows.Of(name) ?? "–" : "–";
 
     private static Table Algorithms()
     {

@@ -115,8 +115,11 @@ public sealed class D4rlFile
 
     /// <summary>Writes the file.</summary>
     /// <param name="path">Where; an existing file is replaced.</param>
+    /// <param name="progress">Told the rows written and the rows of all arrays together.</param>
+    /// <param name="stop">Asks to give up; the old file then stays as it was.</param>
     /// <exception cref="DataException">A required array is missing, lengths differ, or the place cannot be written.</exception>
-    public void Write(string path)
+    /// <exception cref="OperationCanceledException">It was given up.</exception>
+    public void Write(string path, Action<long, long>? progress = null, CancellationToken stop = default)
     {
         Check(path);
         var full = Path.GetFullPath(path);
@@ -124,19 +127,17 @@ public sealed class D4rlFile
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-            WriteTo(aside);
+            WriteTo(aside, progress, stop);
+            using (var written = new FileStream(aside, FileMode.Open, FileAccess.ReadWrite))
+            {
+                written.Flush(flushToDisk: true);
+            }
             File.Move(aside, full, overwrite: true);
+            DurableFile.ForceFolder(Path.GetDirectoryName(full)!);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new DataException(
-                path,
-                "the file",
-                e.Message.TrimEnd('.'),
-                "a place that can be written",
-                "Choose another folder, or free some space.",
-                e
-            );
+            throw Refused(path, e);
         }
         finally
         {
@@ -146,6 +147,38 @@ public sealed class D4rlFile
             }
         }
     }
+
+    /// <summary>Tries whether a file can be written at a place, before hours go into what is to be written there.</summary>
+    /// <param name="path">The file; it is left as it is. Its folder is made.</param>
+    /// <exception cref="DataException">It cannot.</exception>
+    public static void TryPlace(string path)
+    {
+        var full = Path.GetFullPath(path);
+        var aside = $"{full}.{Environment.ProcessId}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            if (Directory.Exists(full))
+            {
+                throw new IOException("a folder of that name");
+            }
+            Directory.CreateDirectory(Path.GetDirectoryName(full)!);
+            using (File.Create(aside, 1, FileOptions.DeleteOnClose)) { }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Refused(path, e);
+        }
+    }
+
+    private static DataException Refused(string path, Exception e) =>
+        new(
+            path,
+            "the file",
+            e.Message.TrimEnd('.'),
+            "a place that can be written",
+            "Choose another folder, or free some space.",
+            e
+        );
 
     private D4rlFile Add(string path, long rows, int columns, RowSource<float> row) =>
         Put(path, new Content.Floats(rows, columns, false, row));
@@ -208,12 +241,20 @@ public sealed class D4rlFile
         }
     }
 
-    private void WriteTo(string path)
+    private void WriteTo(string path, Action<long, long>? progress, CancellationToken stop)
     {
         var root = new H5File();
-        var pending = new List<Action<H5NativeWriter>>();
+        var pending = new List<Action<H5NativeWriter, Action<long>>>();
+        var (done, total) = (0L, 0L);
         foreach (var (name, content) in _contents)
         {
+            total += content switch
+            {
+                Content.Floats floats => floats.Rows,
+                Content.Doubles doubles => doubles.Rows,
+                Content.Flags flags => flags.Values.Length,
+                _ => 0,
+            };
             H5Group group = root;
             var parts = name.Split('/');
             foreach (var part in parts[..^1])
@@ -239,11 +280,19 @@ public sealed class D4rlFile
         using var writer = root.BeginWrite(path, new H5WriteOptions(DefaultStringLength: longest + 1));
         foreach (var write in pending)
         {
-            write(writer);
+            write(
+                writer,
+                rows =>
+                {
+                    stop.ThrowIfCancellationRequested();
+                    done += rows;
+                    progress?.Invoke(done, total);
+                }
+            );
         }
     }
 
-    private object Dataset(Content content, List<Action<H5NativeWriter>> pending) =>
+    private object Dataset(Content content, List<Action<H5NativeWriter, Action<long>>> pending) =>
         content switch
         {
             Content.Floats floats => Rows(floats.Rows, floats.Columns, floats.IsVector, floats.Row, pending),
@@ -265,7 +314,7 @@ public sealed class D4rlFile
         int columns,
         bool isVector,
         RowSource<T> row,
-        List<Action<H5NativeWriter>> pending
+        List<Action<H5NativeWriter, Action<long>>> pending
     )
         where T : unmanaged
     {
@@ -276,23 +325,26 @@ public sealed class D4rlFile
         var deflate = new H5Filter(DeflateFilter.Id, new() { [DeflateFilter.COMPRESSION_LEVEL] = Level });
         var last = new LastChunk();
         var dataset = new H5Dataset<T[]>(shape, chunk, new(last, Level > 0 ? [deflate] : []));
-        pending.Add(writer =>
-        {
-            T[] buffer = [];
-            for (var first = 0L; first < rows; first += chunkRows)
+        pending.Add(
+            (writer, wrote) =>
             {
-                var count = Math.Min(chunkRows, rows - first);
-                buffer = buffer.Length == count * columns ? buffer : new T[count * columns];
-                for (var i = 0L; i < count; i++)
+                T[] buffer = [];
+                for (var first = 0L; first < rows; first += chunkRows)
                 {
-                    row(first + i, buffer.AsSpan((int)i * columns, columns));
+                    var count = Math.Min(chunkRows, rows - first);
+                    buffer = buffer.Length == count * columns ? buffer : new T[count * columns];
+                    for (var i = 0L; i < count; i++)
+                    {
+                        row(first + i, buffer.AsSpan((int)i * columns, columns));
+                    }
+                    ulong[] starts = isVector ? [(ulong)first] : [(ulong)first, 0];
+                    ulong[] blocks = isVector ? [(ulong)count] : [(ulong)count, (ulong)columns];
+                    writer.Write(dataset, buffer, fileSelection: new HyperslabSelection(blocks.Length, starts, blocks));
+                    wrote(count);
                 }
-                ulong[] starts = isVector ? [(ulong)first] : [(ulong)first, 0];
-                ulong[] blocks = isVector ? [(ulong)count] : [(ulong)count, (ulong)columns];
-                writer.Write(dataset, buffer, fileSelection: new HyperslabSelection(blocks.Length, starts, blocks));
+                last.Finish();
             }
-            last.Finish();
-        });
+        );
         return dataset;
     }
 }

@@ -12,11 +12,14 @@ public sealed class StoppedException : TiltException
         : base(message, exitCode) { }
 }
 
-/// <summary>Notices Ctrl-C (SIGINT) and SIGTERM so that a training can stop between two steps.</summary>
+/// <summary>Notices Ctrl-C (SIGINT) and SIGTERM so that long work can stop between two steps.</summary>
 /// <remarks>The second signal ends the process at once: whoever asks twice does not want to wait.</remarks>
-internal sealed partial class StopSignals : IDisposable
+public sealed partial class StopSignals : IDisposable
 {
+    /// <summary>Exit code after SIGINT.</summary>
     public const int AfterInterrupt = 130; // 128 + SIGINT
+
+    /// <summary>Exit code after SIGTERM.</summary>
     public const int AfterTerminate = 143; // 128 + SIGTERM
 
     private readonly PosixSignalRegistration _interrupt;
@@ -42,6 +45,7 @@ internal sealed partial class StopSignals : IDisposable
         : _asked.IsCancellationRequested ? AfterInterrupt
         : null;
 
+    /// <summary>Listens no more.</summary>
     public void Dispose()
     {
         _interrupt.Dispose();
