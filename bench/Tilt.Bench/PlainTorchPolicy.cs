@@ -1,22 +1,20 @@
-using Tilt.Model;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace Tilt.Bench;
 
-/// <summary>The paper's action networks and sampler as one writes them in plain TorchSharp: what Tilt's acting is measured against.</summary>
+/// <summary>The paper's action networks and sampler in plain TorchSharp, operation by operation as the published code has them.</summary>
 /// <remarks>
-/// As the official code has it, but for two things that would flatter the comparison: at scale 0 the guidance network is not
+/// Times are vectors of the batch's length, and the schedule and the solver's coefficients are tensor operations on them
+/// (dpm-solver.md §11). Two things that would flatter the comparison are left out: at scale 0 the guidance network is not
 /// evaluated, and temporaries are freed after each evaluation.
 /// </remarks>
 internal sealed class PlainTorchPolicy : IDisposable
 {
+    private const int Evaluations = 15;
     private readonly ScoreNet _score;
     private readonly GuidanceNet _guidance;
-    private readonly double[] _times = TimeGrid.Times(Schedule, TimeSpacing.Uniform, 15, 1, 1e-3);
-
-    private static LinearSchedule Schedule { get; } = new();
 
     public PlainTorchPolicy(long states, long actions)
     {
@@ -29,32 +27,52 @@ internal sealed class PlainTorchPolicy : IDisposable
     {
         using var whole = NewDisposeScope();
         using var sampling = no_grad();
+        var times = linspace(1, 1e-3, Evaluations + 1);
         var x = noise.alias();
-        for (var i = 0; i + 2 < _times.Length; i += 2)
+        for (var i = 0; i + 2 < Evaluations + 1; i += 2)
         {
             using var step = NewDisposeScope();
-            var (s, s1, t) = (Schedule.At(_times[i]), Schedule.At(_times[i + 1]), Schedule.At(_times[i + 2]));
-            var (h, r1) = (t.Lambda - s.Lambda, (s1.Lambda - s.Lambda) / (t.Lambda - s.Lambda));
-            var clean = Clean(x, s, states, scale);
-            var inner = s1.Sigma / s.Sigma * x - s1.Alpha * Numerics.ExpM1(-r1 * h) * clean;
-            var clean1 = Clean(inner, s1, states, scale);
-            var phi = Numerics.ExpM1(-h);
-            x = (
-                t.Sigma / s.Sigma * x - t.Alpha * phi * clean - 0.5 / r1 * (t.Alpha * phi) * (clean1 - clean)
-            ).MoveToOuterDisposeScope();
+            var inner = Schedule.Lambda(times.narrow(0, i, 3));
+            var r1 = (inner[1] - inner[0]) / (inner[2] - inner[0]);
+            var vector = ones([x.shape[0]]);
+            x = Second(x, vector * times[i], vector * times[i + 2], r1, states, scale).MoveToOuterDisposeScope();
         }
         {
-            var (s, t) = (Schedule.At(_times[^2]), Schedule.At(_times[^1]));
+            using var step = NewDisposeScope();
+            var vector = ones([x.shape[0]]);
+            var (s, t) = (vector * times[Evaluations - 1], vector * times[Evaluations]);
+            var h = Schedule.Lambda(t) - Schedule.Lambda(s);
+            var (sigmaS, sigmaT, alphaT) = (Schedule.Sigma(s), Schedule.Sigma(t), Schedule.Alpha(t));
+            var phi = (-h).expm1();
             var clean = Clean(x, s, states, scale);
-            x = t.Sigma / s.Sigma * x - t.Alpha * Numerics.ExpM1(s.Lambda - t.Lambda) * clean;
+            x = (Column(sigmaT / sigmaS) * x - Column(alphaT * phi) * clean).MoveToOuterDisposeScope();
         }
         return x.MoveToOuterDisposeScope();
     }
 
-    private Tensor Clean(Tensor x, NoiseLevel level, Tensor states, double scale)
+    private Tensor Second(Tensor x, Tensor s, Tensor t, Tensor r1, Tensor states, double scale)
     {
         using var scope = NewDisposeScope();
-        var t = full([x.shape[0]], level.Time);
+        var (lambdaS, lambdaT) = (Schedule.Lambda(s), Schedule.Lambda(t));
+        var h = lambdaT - lambdaS;
+        var s1 = Schedule.TimeOf(lambdaS + r1 * h);
+        var (sigmaS, sigmaS1, sigmaT) = (Schedule.Sigma(s), Schedule.Sigma(s1), Schedule.Sigma(t));
+        var (alphaS1, alphaT) = (Schedule.Alpha(s1), Schedule.Alpha(t));
+        var (phi11, phi1) = ((-r1 * h).expm1(), (-h).expm1());
+
+        var clean = Clean(x, s, states, scale);
+        var x1 = Column(sigmaS1 / sigmaS) * x - Column(alphaS1 * phi11) * clean;
+        var clean1 = Clean(x1, s1, states, scale);
+        return (
+            Column(sigmaT / sigmaS) * x
+            - Column(alphaT * phi1) * clean
+            - 0.5 / r1 * Column(alphaT * phi1) * (clean1 - clean)
+        ).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Clean(Tensor x, Tensor t, Tensor states, double scale)
+    {
+        using var scope = NewDisposeScope();
         var score = _score.call(x, t, states);
         if (scale != 0)
         {
@@ -63,7 +81,36 @@ internal sealed class PlainTorchPolicy : IDisposable
             var value = _guidance.call(input, t, states).sum();
             score = score + scale * autograd.grad([value], [input])[0];
         }
-        return ((x + level.Sigma * level.Sigma * score) / level.Alpha).MoveToOuterDisposeScope();
+        var noise = -Column(Schedule.Sigma(t)) * score;
+        return ((x - Column(Schedule.Sigma(t)) * noise) / Column(Schedule.Alpha(t))).MoveToOuterDisposeScope();
+    }
+
+    private static Tensor Column(Tensor vector) => vector.unsqueeze(-1);
+
+    /// <summary>The linear schedule in tensor operations.</summary>
+    private static class Schedule
+    {
+        private const double FirstRate = 0.1;
+        private const double LastRate = 20;
+
+        public static Tensor LogAlpha(Tensor t) => -0.25 * t.square() * (LastRate - FirstRate) - 0.5 * t * FirstRate;
+
+        public static Tensor Alpha(Tensor t) => LogAlpha(t).exp();
+
+        public static Tensor Sigma(Tensor t) => (1 - (2 * LogAlpha(t)).exp()).sqrt();
+
+        public static Tensor Lambda(Tensor t)
+        {
+            var logAlpha = LogAlpha(t);
+            return logAlpha - 0.5 * (1 - (2 * logAlpha).exp()).log();
+        }
+
+        public static Tensor TimeOf(Tensor lambda)
+        {
+            var tmp = 2 * (LastRate - FirstRate) * logaddexp(-2 * lambda, zeros(1));
+            var delta = FirstRate * FirstRate + tmp;
+            return tmp / (delta.sqrt() + FirstRate) / (LastRate - FirstRate);
+        }
     }
 
     public void Dispose()
