@@ -259,6 +259,14 @@ internal sealed unsafe class PackedLinear
         {
             var weights = (byte*)_panels.Start + (nint)panel * Panel * Inputs * TWeights.Bytes;
             var column = (nint)panel * Panel;
+            if (job.Rows == 1 && panel + 1 < endPanel)
+            {
+                OneByTwo<TLanes, V, TWeights>(job, column, weights, Inputs);
+                Finish<TLanes, V>(job, epilogue, 0, 1, column);
+                Finish<TLanes, V>(job, epilogue, 0, 1, column + Panel);
+                panel++;
+                continue;
+            }
             for (var row = 0; row < job.Rows; )
             {
                 int done;
@@ -285,6 +293,33 @@ internal sealed unsafe class PackedLinear
                 row += done;
             }
         }
+    }
+
+    /// <summary>One row by two panels: four sums hide that each multiplication waits for the one before.</summary>
+    private static void OneByTwo<TLanes, V, TWeights>(in Job job, nint column, byte* weights, int inputs)
+        where TLanes : ILanes<V>
+        where V : unmanaged
+        where TWeights : IWeights
+    {
+        var x = job.X;
+        var (a, b) = Begin<TLanes, V>(job, 0, column);
+        var (c, d) = Begin<TLanes, V>(job, 0, column + 2 * TLanes.Count);
+        var bytes = 2 * TLanes.Count * TWeights.Bytes;
+        var next = weights + (nint)bytes * inputs;
+        for (var k = 0; k < inputs; k++)
+        {
+            var (v, w) = TWeights.Load<TLanes, V>(weights);
+            var input = TLanes.All(x[k]);
+            a = TLanes.MultiplyAdd(input, v, a);
+            b = TLanes.MultiplyAdd(input, w, b);
+            (v, w) = TWeights.Load<TLanes, V>(next);
+            c = TLanes.MultiplyAdd(input, v, c);
+            d = TLanes.MultiplyAdd(input, w, d);
+            weights += bytes;
+            next += bytes;
+        }
+        Put<TLanes, V>(job.Y + column, a, b);
+        Put<TLanes, V>(job.Y + column + 2 * TLanes.Count, c, d);
     }
 
     /// <summary>One row by one panel. Memory is the limit: one multiplication per weight that is loaded.</summary>
