@@ -32,6 +32,26 @@ internal static class Acting
         var behavior = own.Behavior();
         var (o, n, a) = (Floats(observations), Floats(noise), new float[states * Candidates * ActionDimensions]);
         var sampler = new NoiseModel(made.Score, new LinearSchedule());
+        using var candidates = new CandidateScores(made.Score);
+        NoisePredictor Prepared(Tensor s) => (xt, level) => -candidates.Evaluate(xt, full([1], level.NetworkTime), s);
+        Tensor Chunked(long chunk)
+        {
+            using var whole = NewDisposeScope();
+            var parts = new List<Tensor>();
+            for (var at = 0L; at < states; at += chunk)
+            {
+                parts.Add(
+                    Sampler.Sample(
+                        Prepared(observations.narrow(0, at, chunk)),
+                        noise.narrow(0, at * Candidates, chunk * Candidates),
+                        sampler.Schedule,
+                        SamplerOptions.CepRl,
+                        null
+                    )
+                );
+            }
+            return cat(parts).MoveToOuterDisposeScope();
+        }
         Tensor Library(Precision precision)
         {
             using var products = MixedPrecision.Use(precision);
@@ -45,6 +65,10 @@ internal static class Acting
             ("plain TorchSharp, fp32", () => made.Plain.Sample(repeated, noise, 0).Dispose()),
             ("Tilt on libtorch, fp32", () => Library(Precision.Float32).Dispose()),
             ("Tilt on libtorch, bf16", () => Library(Precision.BFloat16).Dispose()),
+            ("candidates in bf16, 256", () => Chunked(256).Dispose()),
+            ("candidates in bf16, 128", () => Chunked(128).Dispose()),
+            ("candidates in bf16, 64", () => Chunked(64).Dispose()),
+            ("candidates in bf16, 32", () => Chunked(32).Dispose()),
             ("own kernels, fp32", () => behavior.Denoise(o, n, a))
         );
         return 0;
