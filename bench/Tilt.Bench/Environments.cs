@@ -11,7 +11,8 @@ namespace Tilt.Bench;
 /// </remarks>
 internal static class Environments
 {
-    private const int Blocks = 60;
+    private const int Rounds = 6;
+    private const int Blocks = 10;
     private const double BlockSeconds = 0.02;
 
     public static int Run(string[] arguments)
@@ -25,7 +26,8 @@ internal static class Environments
     /// <remarks>
     /// An environment and bare MuJoCo walk the same trajectory in turns, block by block: the same controls, the same resets, the
     /// calls that the task's definition requires (mj_step, mj_forward in maze2d and after a reset). Thread processor time, so that
-    /// other programs do not count; the median over blocks.
+    /// other programs do not count; the median over blocks. Where a simulation's memory happens to lie can cost 10 % either way, so
+    /// both are made anew several times, each first in turn.
     /// </remarks>
     private static int Costs(string[] names)
     {
@@ -48,15 +50,47 @@ internal static class Environments
 
     private static (double Bare, double Whole) Cost(EnvironmentTask task)
     {
-        using var environment = (MujocoEnvironment)task.Create();
-        using var bare = new Bare(environment);
+        var (bareCosts, wholeCosts) = (new List<double>(), new List<double>());
         var (starts, actions) = (new RandomStream(0, "starts"), new RandomStream(0, "actions"));
+        for (var round = 0; round < Rounds; round++)
+        {
+            MujocoEnvironment environment;
+            Bare bare;
+            if (round % 2 == 0)
+            {
+                environment = (MujocoEnvironment)task.Create();
+                bare = new(environment);
+            }
+            else
+            {
+                using var like = (MujocoEnvironment)task.Create();
+                bare = new(like);
+                environment = (MujocoEnvironment)task.Create();
+            }
+            using (environment)
+            using (bare)
+            {
+                Measure(environment, bare, starts, actions, bareCosts, wholeCosts);
+            }
+        }
+        return (Median(bareCosts), Median(wholeCosts));
+    }
+
+    private static void Measure(
+        MujocoEnvironment environment,
+        Bare bare,
+        RandomStream starts,
+        RandomStream actions,
+        List<double> bareCosts,
+        List<double> wholeCosts
+    )
+    {
+        var task = environment.Task;
+        var blocks = bareCosts.Count + Blocks;
         environment.Reset(starts);
         bare.Reset(new Start(environment));
-
         var steps = 16;
-        var (bareCosts, wholeCosts) = (new List<double>(), new List<double>());
-        while (bareCosts.Count < Blocks)
+        while (bareCosts.Count < blocks)
         {
             var block = new double[steps * task.ActionSize];
             foreach (ref var component in block.AsSpan())
@@ -97,7 +131,6 @@ internal static class Environments
             bareCosts.Add(alone / steps);
             wholeCosts.Add(whole / steps);
         }
-        return (Median(bareCosts), Median(wholeCosts));
     }
 
     /// <summary>Steps per second of wall time with random actions, 16 environments on the given threads.</summary>

@@ -75,6 +75,9 @@ public sealed class CollectedSteps
     /// <summary>The policies that acted.</summary>
     public List<ActingPolicy> Policies { get; } = [];
 
+    /// <summary>What else the manifest should say, by name.</summary>
+    public SortedDictionary<string, string> Notes { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Room for s′.</summary>
     public float[] WithNextObservations() => NextObservations ??= new float[Count * ObservationSize];
 

@@ -89,8 +89,9 @@ public static class OwnDataSet
         CollectionRequest request,
         CollectedSteps steps,
         string version
-    ) =>
-        new()
+    )
+    {
+        var manifest = new JsonObject
         {
             ["made_by"] = By(version),
             ["recipe"] = recipe.Name,
@@ -112,6 +113,12 @@ public static class OwnDataSet
             ]),
             ["content_sha256"] = steps.ContentSha256(),
         };
+        foreach (var (name, text) in steps.Notes)
+        {
+            manifest[name] = text;
+        }
+        return manifest;
+    }
 
     private static void Set<T>(JsonObject entry, string name, T? value)
     {
