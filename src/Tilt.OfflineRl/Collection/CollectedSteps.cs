@@ -31,7 +31,7 @@ public sealed class CollectedSteps
         (Count, ObservationSize, ActionSize) = (count, observationSize, actionSize);
         var wanted = (long)count * (2 * observationSize + actionSize + 4) * sizeof(float);
         var there = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        if ((long)count * observationSize > Array.MaxLength || wanted > there)
+        if ((long)count * observationSize > System.Array.MaxLength || wanted > there)
         {
             throw TiltException.Usage(
                 $"{count} steps of {observationSize} observations: they need up to {wanted / 1e9:0.0} GB of memory, and there are "
@@ -95,6 +95,10 @@ public sealed class CollectedSteps
         _arrays.Add(path, (values, columns));
         return values;
     }
+
+    /// <summary>An array that was added under that path.</summary>
+    /// <exception cref="KeyNotFoundException">There is none.</exception>
+    public float[] Array(string path) => _arrays[path].Values;
 
     /// <summary>A text, such as metadata/algorithm.</summary>
     /// <param name="path">Where in the file.</param>

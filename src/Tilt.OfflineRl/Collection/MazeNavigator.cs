@@ -10,8 +10,8 @@ namespace Tilt.OfflineRl.Collection;
 /// cell's middle, is always in its own. The next cell is the one before the last of a breadth-first search from the goal's cell,
 /// neighbours in the order left, right, below, above. The waypoint is that cell's middle + U(0, 1) per axis, drawn anew at every
 /// step, or the goal itself in the goal's cell and beside it.
-/// Departure: where a position's cell has no free neighbour (it can lie inside a wall), the cell that the position is really in
-/// is taken; D4RL's search fails there.
+/// Departure: where a position's cell in this sense is a wall, the cell that the position is really in is taken. D4RL's search goes on
+/// from the wall, and may then lead a robot beside it through to the other side until the episode is over.
 /// </remarks>
 internal sealed class MazeNavigator
 {
@@ -40,7 +40,8 @@ internal sealed class MazeNavigator
         {
             Search(target);
         }
-        var next = Next(CellOf(x, y)) ?? Next(CellAround(x, y)) ?? target;
+        var cell = CellOf(x, y);
+        var next = Next(_map[cell.Row, cell.Column] == '#' ? CellAround(x, y) : cell) ?? target;
         if (next == target)
         {
             return goal;

@@ -49,7 +49,11 @@ public static class OwnDataSet
         {
             content.Describe(name, Text(value));
         }
-        content.Write(file, (done, total) => request.Progress?.Invoke("writing", done, total), request.Stop);
+        content.Write(
+            file,
+            (done, total) => request.Progress?.Invoke("writing", done * steps.Count / total, steps.Count),
+            request.Stop
+        );
 
         manifest["file"] = Path.GetFileName(file);
         manifest["file_sha256"] = Tilt.Runs.ContentHash.OfFile(file);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Tilt.Runs;
 using Tilt.Tests.Training;
 using Tilt.Training;
@@ -92,54 +91,6 @@ public class DiskTests
         catch (IOException)
         {
             // Full, as it should be.
-        }
-    }
-
-    /// <summary>A file system in memory, of a size and mode of its own. Root may mount; others see the test skipped.</summary>
-    private sealed class SmallDisk : IDisposable
-    {
-        private readonly TemporaryFolder _place = new();
-
-        public static SmallDisk Mount(string options)
-        {
-            var disk = new SmallDisk();
-            if (Command("mount", "-t", "tmpfs", "-o", options, "tilt-test", disk._place.Path) is { } refused)
-            {
-                disk._place.Dispose();
-                Assert.Skip($"needs a small file system of its own, and mounting is not permitted here: {refused}");
-            }
-            return disk;
-        }
-
-        public string File(string name) => _place.File(name);
-
-        public void Remount(string mode) => Assert.Null(Command("mount", "-o", $"remount,{mode}", _place.Path));
-
-        public void Dispose()
-        {
-            Command("umount", _place.Path);
-            _place.Dispose();
-        }
-
-        private static string? Command(string name, params string[] arguments)
-        {
-            try
-            {
-                using var process = Process.Start(
-                    new ProcessStartInfo(name, arguments)
-                    {
-                        RedirectStandardError = true,
-                        RedirectStandardOutput = true,
-                    }
-                )!;
-                var said = process.StandardError.ReadToEnd();
-                process.WaitForExit();
-                return process.ExitCode == 0 ? null : said.Trim();
-            }
-            catch (System.ComponentModel.Win32Exception error)
-            {
-                return error.Message;
-            }
         }
     }
 }
