@@ -178,6 +178,28 @@ public sealed class PolicyTests
         }
     }
 
+    [Theory]
+    [InlineData("conditional")]
+    [InlineData("dial")]
+    public void Guidance_is_the_gradient_by_central_differences_in_double(string guidance)
+    {
+        // One step, and a scale so large that the guidance is all that moves the result: y = y₀ + s·c·∇E.
+        const double scale = 1e4;
+        using var make = new PolicyMake("mlp", guidance, Parametrization.Noise, "ddim") { Evaluations = 1 };
+        var policy = new Policy(make.File());
+        var (observations, noise) = make.Draw(States);
+        var free = Denoised(policy.Behavior(), observations, noise);
+        var guided = Denoised(policy.Guided(scale), observations, noise);
+        var step = make.File().Record.Solver.Plan(new LinearSchedule()).Steps[0];
+        var factor = scale * step.Weights[0] * step.Level.Sigma;
+        var expected = make.EnergyGradient(observations, noise, step.Level);
+        var size = expected.Max(Math.Abs);
+        for (var i = 0; i < expected.Length; i++)
+        {
+            Assert.Equal(expected[i], (guided[i] - free[i]) / factor, 1e-5 * size);
+        }
+    }
+
     [Fact]
     public void Widths_need_not_fit_vectors()
     {
@@ -396,6 +418,33 @@ internal sealed record PolicyMake : IDisposable
             .Sample(predictor, tensor(noise).reshape(-1, Actions), _model.Schedule, Sampling, generator)
             .data<float>()
             .ToArray();
+    }
+
+    /// <summary>∇E_t(x) in float64, by central differences of the library's own network.</summary>
+    public double[] EnergyGradient(float[] observations, float[] x, NoiseLevel level)
+    {
+        using var scope = NewDisposeScope();
+        using var recording = no_grad();
+        var states = tensor(observations).to(ScalarType.Float64).reshape(-1, Observations);
+        states = (states - tensor(_mean)) / tensor(_deviation);
+        var network = _guidance!;
+        network.to(ScalarType.Float64);
+        var condition = network is EnergyNetwork { MaximumBeta: not null }
+            ? EnergyNetwork.Dial(full([states.shape[0]], Beta, dtype: ScalarType.Float64), states)
+            : states;
+        var at = tensor(x).to(ScalarType.Float64).reshape(-1, Actions);
+        const double h = 1e-5;
+        var columns = Enumerable
+            .Range(0, Actions)
+            .Select(i =>
+            {
+                var moved = zeros([1, Actions], dtype: ScalarType.Float64);
+                moved[0, i] = h;
+                return (network.At(at + moved, level, condition) - network.At(at - moved, level, condition)) / (2 * h);
+            });
+        var gradient = stack([.. columns], 1).reshape(-1).data<double>().ToArray();
+        network.to(ScalarType.Float32);
+        return gradient;
     }
 
     public void Dispose()
