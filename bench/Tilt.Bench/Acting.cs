@@ -102,6 +102,18 @@ internal static class Acting
         return 0;
     }
 
+    /// <summary>Writes a policy of W6's networks with drawn weights, to try deployments with.</summary>
+    public static int Save(string[] args)
+    {
+        if (args is not [var path])
+        {
+            throw TiltException.Usage("expected the file to write: Tilt.Bench policy FILE.");
+        }
+        using var made = new Made();
+        made.File().Write(path);
+        return 0;
+    }
+
     private static void Compare(string title, int rounds, int each, params (string Name, Action Run)[] contestants)
     {
         Console.WriteLine(

@@ -3,7 +3,7 @@ using Tilt.Bench;
 using Tilt.Model;
 
 NativeRuntime.Prepare();
-string[] verbs = ["W1", "W2", "W5", "W6", "curves", "memory", "cep2d", "environments", "fuzz", "data"];
+string[] verbs = ["W1", "W2", "W5", "W6", "policy", "curves", "memory", "cep2d", "environments", "fuzz", "data"];
 try
 {
     var verb = args.FirstOrDefault("help");
@@ -17,6 +17,8 @@ try
             return Acting.Support(rest);
         case "W6":
             return Acting.Guided(rest);
+        case "policy":
+            return Acting.Save(rest);
         case "curves":
             LossCurves.Print(rest);
             return 0;
@@ -38,6 +40,7 @@ try
                   W2 [rounds]      the same for the contrastive guidance step
                   W5 [rounds]      support actions of 256 states
                   W6 [rounds]      guided actions of 1 and of 50 states
+                  policy FILE      writes a policy of W6's networks, weights drawn, to try deployments with
                   curves [steps]   evaluation loss of W1 in fp32 and bf16, two seeds
                   memory [steps]   resident memory and live tensors over W1 steps
                   cep2d [FILE [SEEDS [TASK…]]]   the table of the 2-D experiment; goes on where FILE ends
