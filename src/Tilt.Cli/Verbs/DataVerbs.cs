@@ -21,6 +21,7 @@ internal static class DataVerbs
             DataInspect.Verb(terminal),
             DataScore.Verb(terminal),
             DataImport.Verb(terminal),
+            DataTrainBehavior.Verb(terminal),
         };
 
     /// <summary><c>--field FIELD=NAME,…</c>, repeatable: what the file calls a field.</summary>
