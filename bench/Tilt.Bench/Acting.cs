@@ -31,7 +31,7 @@ internal static class Acting
         var own = new Policy(made.File(), new() { Threads = get_num_threads() });
         var behavior = own.Behavior();
         var (o, n, a) = (Floats(observations), Floats(noise), new float[states * Candidates * ActionDimensions]);
-        var sampler = new NoiseModel(made.Score, new LinearSchedule());
+        var sampler = new NoiseModel(made.Score, new LinearSchedule(), Parametrization.Clean);
         using var candidates = new CandidateNoise(sampler, Candidates, Precision.BFloat16);
         var prepared = candidates.Given(observations);
         Tensor Prepared() => Sampler.Sample(prepared, noise, sampler.Schedule, SamplerOptions.CepRl, null);
@@ -76,7 +76,7 @@ internal static class Acting
             var alone = new Policy(made.File(), new() { Threads = 1 });
             var stored = new Policy(made.File(), new() { Threads = 2, Storage = WeightStorage.BFloat16 });
             var (o, n, a) = (Floats(observations), Floats(noise), new float[states * ActionDimensions]);
-            var model = new NoiseModel(made.Score, new LinearSchedule());
+            var model = new NoiseModel(made.Score, new LinearSchedule(), Parametrization.Clean);
             IntermediateEnergy energy = (xt, level) => made.Guidance.At(xt, level, observations);
             var library = model.Given(observations).GuidedBy(energy, 1);
             Compare(
@@ -96,7 +96,8 @@ internal static class Acting
             var b = new float[a.Length];
             stored.Denoise(o, n, b);
             Console.WriteLine(
-                $"  largest shift of an action by bf16-stored weights: {a.Zip(b, (p, q) => Math.Abs(p - q)).Max():g3}"
+                $"  largest shift of an action by bf16-stored weights: {a.Zip(b, (p, q) => Math.Abs(p - q)).Max():g3}, of actions up to "
+                    + $"{a.Max(Math.Abs):g3}"
             );
         }
         return 0;
@@ -217,7 +218,9 @@ internal static class Acting
                     ObservationDimensions = StateDimensions,
                     ActionDimensions = ActionDimensions,
                     Schedule = NoiseSchedules.Describe(schedule),
-                    Parametrization = Parametrization.Score,
+                    // Drawn weights that stood for noise would leave x_t/α, which is huge and says nothing about rounding.
+                    Parametrization = Parametrization.Clean,
+                    ClipActions = false,
                     FirstTime = 1e-3,
                     ScoreNetwork = PolicyNetwork.ResidualScore,
                     Guidance = new() { Network = PolicyNetwork.ConditionalEnergy, Beta = 3 },

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 
@@ -7,7 +8,8 @@ namespace Tilt.Inference;
 /// <remarks>
 /// An action of one state takes under a millisecond and has a hundred points at which both halves must be complete, so the threads
 /// wait for each other by reading a counter (0.1 µs), not by sleeping (50 µs). A thread that has waited long for a partner that the
-/// system runs elsewhere gives its core away. Between actions the helper waits a little in the same manner, then sleeps,
+/// system runs elsewhere gives its core away; and as an action then takes many times what one thread needs, the team rests for
+/// the next actions, for longer each time until it goes well again. Between actions the helper waits a little in the same manner, then sleeps,
 /// and ends after a second without work: nobody has to dispose a team.
 /// </remarks>
 #pragma warning disable CA1001 // A semaphore whose wait handle nobody asks for holds nothing that needs disposal.
@@ -26,15 +28,36 @@ internal sealed class Team
     private const int Asleep = 1;
     private const int Gone = 2;
 
+    // Longer than a sleeping or new helper needs to come; a turn of the scheduler takes milliseconds.
+    private static readonly TimeSpan Crowded = TimeSpan.FromMilliseconds(1);
+    private const int FirstRest = 16;
+    private const int LongestRest = 4096;
+
     private readonly SemaphoreSlim _wake = new(0);
     private readonly Arrivals[] _arrived = new Arrivals[Size];
     private Action<int>? _work;
     private int _rounds;
     private int _helper = Gone;
     private int _taken;
+    private int _crowded;
+    private int _rest = FirstRest;
+    private int _resting;
 
-    /// <summary>Makes the team the caller's until <see cref="Leave"/>; false while it is somebody else's.</summary>
-    public bool TryEnter() => Interlocked.CompareExchange(ref _taken, 1, 0) == 0;
+    /// <summary>Makes the team the caller's until <see cref="Leave"/>; false while it is somebody else's, or rests.</summary>
+    public bool TryEnter()
+    {
+        if (Interlocked.CompareExchange(ref _taken, 1, 0) != 0)
+        {
+            return false;
+        }
+        if (_resting > 0)
+        {
+            _resting--;
+            Leave();
+            return false;
+        }
+        return true;
+    }
 
     /// <summary>Gives the team free.</summary>
     public void Leave() => Volatile.Write(ref _taken, 0);
@@ -43,7 +66,7 @@ internal sealed class Team
     /// <param name="work">Meets (<see cref="Meet"/>) equally often on both threads, and does not throw.</param>
     public void Run(Action<int> work)
     {
-        _work = work;
+        (_work, _crowded) = (work, 0);
         var round = Interlocked.Increment(ref _rounds);
         switch (Interlocked.Exchange(ref _helper, Awake))
         {
@@ -57,6 +80,8 @@ internal sealed class Team
         work(0);
         Meet(0);
         _work = null;
+        (_rest, _resting) =
+            Volatile.Read(ref _crowded) == 0 ? (FirstRest, 0) : (Math.Min(2 * _rest, LongestRest), _rest);
     }
 
     /// <summary>Waits until both threads are here. What either has written before, both can read afterwards.</summary>
@@ -67,9 +92,18 @@ internal sealed class Team
         Volatile.Write(ref _arrived[thread].Count, mine);
         ref var other = ref _arrived[1 - thread].Count;
         // Differences, so that counters may wrap around.
+        long since = 0;
         for (var reads = 0; Volatile.Read(ref other) - mine < 0; reads++)
         {
             Wait(reads);
+            if (reads == ReadsBeforeYield)
+            {
+                since = Stopwatch.GetTimestamp();
+            }
+        }
+        if (since != 0 && Stopwatch.GetElapsedTime(since) > Crowded)
+        {
+            Volatile.Write(ref _crowded, 1);
         }
     }
 
