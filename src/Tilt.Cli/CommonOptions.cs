@@ -7,6 +7,8 @@ namespace Tilt.Cli;
 /// <summary>The options that verbs share, so that a word means the same everywhere.</summary>
 internal static class CommonOptions
 {
+    private const double MostScale = 1e6;
+
     /// <summary>What every verb understands: quiet, threads, debug. New ones for each command line.</summary>
     public static IReadOnlyList<Option> Everywhere() =>
         [
@@ -92,7 +94,30 @@ internal static class CommonOptions
 
     /// <summary><c>--scale</c>: guidance scales, one or several with commas. Exact at 1 only.</summary>
     public static Option<double[]> Scales(params double[] preset) =>
-        Numbers("--scale", "guidance scale, exact at 1 only; several with commas", 0, 1e6, "0,1,2", preset);
+        Numbers("--scale", "guidance scale, exact at 1 only; several with commas", 0, MostScale, "0,1,2", preset);
+
+    /// <summary><c>--scale</c>: one guidance scale. Exact at 1 only.</summary>
+    /// <value>1.</value>
+    public static Option<double> Scale() =>
+        new("--scale")
+        {
+            HelpName = "S",
+            Description = "guidance scale, exact at 1 only [1]",
+            DefaultValueFactory = _ => 1,
+            CustomParser = result =>
+            {
+                var typed = result.Tokens[0].Value;
+                if (
+                    double.TryParse(typed, NumberStyles.Float, CultureInfo.InvariantCulture, out var scale)
+                    && scale is >= 0 and <= MostScale
+                )
+                {
+                    return scale;
+                }
+                result.AddError($"--scale '{typed}': expected a number from 0 to {MostScale:0}, as in --scale 1.5.");
+                return 1;
+            },
+        };
 
     /// <summary><c>--set name=value</c>, repeatable: single options of the method.</summary>
     public static Option<Dictionary<string, string>> Set() =>

@@ -40,6 +40,12 @@ public static partial class DurableFile
             TryDelete(aside);
             throw Refused(path, error);
         }
+        catch
+        {
+            // The function gave up by itself: what it wrote so far is nobody's.
+            TryDelete(aside);
+            throw;
+        }
     }
 
     /// <summary>Replaces a file by a text in UTF-8.</summary>

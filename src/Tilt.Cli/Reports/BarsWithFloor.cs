@@ -106,8 +106,9 @@ internal static class BarsWithFloor
             .Where(value => value > 0)
             .ToArray();
         var y = LineFigures.Axis(plot.Axes.Left, all, log: true, margin: 0.08);
-        // Estimates may be negative by chance; on this axis they lie at its foot.
-        double Height(double value) => value > 0 ? Math.Max(y(value), plot.Axes.Left.Min) : plot.Axes.Left.Min;
+        // Estimates may be negative by chance: on this axis they lie at its foot. What diverged reaches its top.
+        double Height(double value) =>
+            value > 0 ? Math.Clamp(y(value), plot.Axes.Left.Min, plot.Axes.Left.Max) : plot.Axes.Left.Min;
 
         var ticks = new ScottPlot.TickGenerators.NumericManual();
         for (var g = 0; g < groups.Count; g++)

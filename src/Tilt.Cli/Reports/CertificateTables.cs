@@ -50,7 +50,7 @@ internal static class CertificateTables
                 row.Guidance,
                 row.Beta,
                 .. row.Gradients.Select(check => $"{check.RelativeError:0.000}, {check.ShareOfScore:0.000}"),
-                row.Gradients.All(check => check.Passed) ? "pass" : "FAIL",
+                row.Mark ?? (row.Gradients.All(check => check.Passed) ? "pass" : "FAIL"),
             ]);
         }
         return table;

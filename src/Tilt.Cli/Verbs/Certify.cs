@@ -51,13 +51,17 @@ internal static class Certify
                 Repetitions = parsed.GetValue(repetitions),
             };
             options.Check();
+            foreach (var method in chosen.Where(method => method != GuidanceMethod.Dps))
+            {
+                _ = model.EnergyNetwork(method);
+            }
             foreach (var beta in asked)
             {
                 model.Options.Dial.Require(beta, beyondPool: true);
             }
             using var certifier = new Cep2dCertifier(model, options);
             var certificate = certifier.Certify(chosen, terminal.Remark);
-            Save(folder, certificate);
+            // Shown before it is saved: a disk that refuses should not cost the answer.
             if (parsed.GetValue(json))
             {
                 terminal.Line(JsonSerializer.Serialize(certificate, CertificateJson.Default.Certificate));
@@ -66,6 +70,7 @@ internal static class Certify
             {
                 Print(terminal, certificate);
             }
+            Save(folder, certificate);
             return certificate.AllPassed ? 0 : 3;
         });
         return verb;

@@ -39,8 +39,14 @@ internal static class Report
         {
             try
             {
-                return JsonSerializer.Deserialize(File.ReadAllText(file), CertificateJson.Default.Certificate)
+                var stored =
+                    JsonSerializer.Deserialize(File.ReadAllText(file), CertificateJson.Default.Certificate)
                     ?? throw new JsonException("it is null");
+                if (model.Options.Methods.All(method => stored.Methods.Contains(Cep2dModel.NameOf(method))))
+                {
+                    return stored;
+                }
+                terminal.Remark($"{file} is of some of the run's methods only: certifying again");
             }
             catch (JsonException error)
             {

@@ -1,8 +1,10 @@
 using System.CommandLine;
+using System.Diagnostics;
 using System.Globalization;
-using Tilt.Runs;
+using Tilt.Cli.Progress;
 using Tilt.Sampling;
 using Tilt.Toys;
+using Tilt.Training;
 using TorchSharp;
 
 namespace Tilt.Cli.Verbs;
@@ -10,6 +12,8 @@ namespace Tilt.Cli.Verbs;
 /// <summary><c>tilt sample RUN</c>: draws points from a trained run.</summary>
 internal static class Sample
 {
+    private static readonly TimeSpan SayEvery = TimeSpan.FromSeconds(10);
+
     /// <summary>The verb.</summary>
     public static Verb Verb(Terminal terminal)
     {
@@ -22,12 +26,7 @@ internal static class Sample
         var run = CommonOptions.Run();
         var method = Cep2dCommandLine.Methods("whose energy guides [the run's first]");
         var betas = CommonOptions.Betas(3);
-        var scale = new Option<double>("--scale")
-        {
-            HelpName = "S",
-            Description = "guidance scale, exact at 1 only [1]",
-            DefaultValueFactory = _ => 1,
-        };
+        var scale = CommonOptions.Scale();
         var count = CommonOptions.Count(2000);
         var solver = CommonOptions.Solver([.. Solvers.All.Select(known => known.Name)], "dpm-solver-2m");
         var evaluations = CommonOptions.Evaluations(25);
@@ -56,20 +55,52 @@ internal static class Sample
                 Solver = parsed.GetValue(solver)!,
                 Evaluations = parsed.GetValue(evaluations),
             };
-            foreach (var beta in parsed.GetValue(betas)!)
+            var asked = parsed.GetValue(betas)!;
+            if (asked.Length > 1 && parsed.GetValue(output) is { } one)
+            {
+                throw TiltException.Usage(
+                    $"--out {one}: found {asked.Length} values of --beta for one file; expected a single one. Leave --out away, and "
+                        + "each gets a file of its own."
+                );
+            }
+            foreach (var beta in asked)
             {
                 using var streams = new RandomStreams(parsed.GetValue(seed));
-                using var points = model.Sample(
+                using var signals = new StopSignals(CancellationToken.None);
+                var total = parsed.GetValue(count);
+                var parts = model.SampleParts(
                     guide,
                     beta,
-                    parsed.GetValue(count),
+                    total,
                     streams["samples"],
                     sampler,
                     parsed.GetValue(scale),
-                    parsed.GetValue(beyond)
+                    parsed.GetValue(beyond),
+                    signals.Asked
                 );
                 var mark = beta > 0 && guide != GuidanceMethod.Dps ? model.Options.Dial.Mark(beta) : null;
-                Write(terminal, folder, parsed.GetValue(output), guide, beta, parsed.GetValue(scale), points, mark);
+                var watched = Watched(terminal, beta, parts, total);
+                try
+                {
+                    Write(
+                        terminal,
+                        folder,
+                        parsed.GetValue(output),
+                        guide,
+                        beta,
+                        parsed.GetValue(scale),
+                        watched,
+                        total,
+                        mark
+                    );
+                }
+                catch (OperationCanceledException) when (signals.ExitCode is { } exitCode)
+                {
+                    throw new StoppedException(
+                        $"stopped before all {total} samples were drawn; nothing is kept of them.",
+                        exitCode
+                    );
+                }
             }
             return 0;
         });
@@ -83,46 +114,98 @@ internal static class Sample
         GuidanceMethod method,
         double beta,
         double scale,
-        torch.Tensor points,
+        IEnumerable<torch.Tensor> parts,
+        long total,
         string? mark
     )
     {
         if (output == "-")
         {
-            WriteCsv(terminal.Output, points, mark);
+            WriteCsv(terminal.Output, parts, mark);
             return;
         }
         var name =
             $"{Cep2dModel.NameOf(method)}-beta-{Number(beta)}{(scale == 1 ? "" : $"-scale-{Number(scale)}")}.csv";
         var file = output ?? Path.Combine(run, "samples", name);
+        if (Directory.Exists(file))
+        {
+            throw TiltException.Usage(
+                $"--out {file}: is a folder; expected a file, such as {Path.Combine(file, name)}."
+            );
+        }
         if (Path.GetDirectoryName(file) is { Length: > 0 } parent)
         {
-            Directory.CreateDirectory(parent);
+            MakeFolder(parent);
         }
         DurableFile.Replace(
             file,
             stream =>
             {
                 using var writer = new StreamWriter(stream, bufferSize: 1 << 16, leaveOpen: true);
-                WriteCsv(writer, points, mark);
+                WriteCsv(writer, parts, mark);
             }
         );
-        terminal.Line($"{file}: {points.shape[0]} points{(mark is null ? "" : $", {mark}")}");
+        terminal.Line($"{file}: {total} points{(mark is null ? "" : $", {mark}")}");
+    }
+
+    private static void MakeFolder(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw DurableFile.Refused(folder, error);
+        }
+    }
+
+    /// <summary>The parts as they are drawn: refuses what is not finite, says now and then how far it is.</summary>
+    private static IEnumerable<torch.Tensor> Watched(
+        Terminal terminal,
+        double beta,
+        IEnumerable<torch.Tensor> parts,
+        long total
+    )
+    {
+        long drawn = 0;
+        var clock = Stopwatch.StartNew();
+        var said = TimeSpan.Zero;
+        foreach (var part in parts)
+        {
+            using var finite = part.isfinite().all(1);
+            var broken = part.shape[0] - finite.sum().item<long>();
+            if (broken > 0)
+            {
+                throw new TiltException(
+                    $"beta {Number(beta)}: {broken} of {part.shape[0]} samples are NaN or infinite: the sampler diverged. Use more "
+                        + "--evaluations, a --scale nearer to 1, or a method whose energy is bounded."
+                );
+            }
+            yield return part;
+            drawn += part.shape[0];
+            part.Dispose();
+            if (clock.Elapsed - said >= SayEvery && drawn < total)
+            {
+                said = clock.Elapsed;
+                var left = TimeSpan.FromSeconds(clock.Elapsed.TotalSeconds / drawn * (total - drawn));
+                terminal.Remark($"{drawn} of {total} samples, {ProgressLine.Duration(left)} left");
+            }
+        }
     }
 
     /// <summary>Writes the points part by part: any number of them fits.</summary>
-    private static void WriteCsv(TextWriter writer, torch.Tensor points, string? mark)
+    private static void WriteCsv(TextWriter writer, IEnumerable<torch.Tensor> parts, string? mark)
     {
-        const long PartPoints = 1 << 16;
         if (mark is not null)
         {
             writer.Write($"# {mark}\n");
         }
         writer.Write("x,y\n");
-        for (long start = 0; start < points.shape[0]; start += PartPoints)
+        foreach (var part in parts)
         {
-            using var part = points.narrow(0, start, Math.Min(PartPoints, points.shape[0] - start)).contiguous();
-            var values = part.data<float>().ToArray();
+            using var rows = part.contiguous();
+            var values = rows.data<float>().ToArray();
             for (var i = 0; i < values.Length; i += 2)
             {
                 writer.Write($"{Number(values[i])},{Number(values[i + 1])}\n");

@@ -103,9 +103,9 @@ internal static class TrainCep2d
         var options = Cep2dOptions.For(preset, task) with { Methods = methods, Seed = seed };
         if (beta is { } only)
         {
-            if (!(only >= 0 && only <= 1e4))
+            if (!(only > 0 && only < 1e4))
             {
-                throw TiltException.Usage($"--beta {only}: expected a number from 0 to 10000, as in --beta 3.");
+                throw TiltException.Usage($"--beta {only}: expected a number above 0 and below 10000, as in --beta 3.");
             }
             options = options with { Beta = only };
         }
@@ -139,7 +139,11 @@ internal static class TrainCep2d
         using var experiment = new Cep2d(options, device);
         var result = experiment.Train(run, new TrainerOptions(), TerminalProgress.For(terminal));
         terminal.Line($"{folder}: {result.Steps} steps in {Time(result.Seconds)}");
-        terminal.Remark($"next: ./tilt certify {folder}   or   ./tilt sample {folder} --beta 3");
+        var beta = options.Beta ?? Math.Min(3, options.BetaMax);
+        var quoted = ShellText.Quoted(folder);
+        terminal.Remark(
+            $"next: ./tilt certify {quoted}   or   ./tilt sample {quoted} --beta {beta.ToString(CultureInfo.InvariantCulture)}"
+        );
         return 0;
     }
 

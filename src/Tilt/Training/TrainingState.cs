@@ -1,3 +1,4 @@
+using Tilt.Diffusion;
 using Tilt.Runs;
 
 namespace Tilt.Training;
@@ -10,6 +11,9 @@ namespace Tilt.Training;
 /// </remarks>
 public sealed class TrainingState
 {
+    /// <summary>The text of <see cref="Metadata"/> that holds a model's <see cref="DiffusionRecord"/>.</summary>
+    public const string DiffusionKey = "diffusion";
+
     private const string RandomPrefix = "random.";
 
     private readonly List<Part> _model = [];
@@ -212,14 +216,32 @@ public sealed class TrainingState
     {
         foreach (var (key, value) in Metadata)
         {
-            if (!reader.Metadata.TryGetValue(key, out var found) || found != value)
+            if (!reader.Metadata.TryGetValue(key, out var found))
             {
                 throw new TiltException(
-                    $"{reader.Source}: the model was saved with {key} '{found ?? "not given"}'; expected '{value}'. "
-                        + "Used otherwise than it was trained, it would give garbage."
+                    $"{reader.Source}: says nothing of its {key}: it is no model that a training of Tilt has saved; expected "
+                        + $"{Shown(value)}. Restore the file."
                 );
             }
+            if (found == value)
+            {
+                continue;
+            }
+            if (key == DiffusionKey)
+            {
+                // Names the field that differs, where the whole records would fill a screen.
+                DiffusionRecord
+                    .FromJson(value, "this model")
+                    .RequireSame(DiffusionRecord.FromJson(found, reader.Source), reader.Source);
+                continue;
+            }
+            throw new TiltException(
+                $"{reader.Source}: the model was saved with {key} {Shown(found)}; expected {Shown(value)}. "
+                    + "Used otherwise than it was trained, it would give garbage."
+            );
         }
+
+        static string Shown(string text) => text.Length <= 100 ? $"'{text}'" : $"'{text[..100]}…'";
     }
 
     private static void Loaded(List<Part> parts)

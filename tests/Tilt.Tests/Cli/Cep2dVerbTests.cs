@@ -91,6 +91,8 @@ public class Cep2dVerbTests : IDisposable
     [InlineData("train cep2d --preset papr", "Did you mean 'paper'?")]
     [InlineData("train cep2d --beta -1", "beta")]
     [InlineData("train cep2d --beta nan", "beta")]
+    [InlineData("train cep2d --method dps --beta 0", "above 0")]
+    [InlineData("train cep2d --steps 2 --set energyBatch=16", "32 training points")]
     [InlineData("train cep2d --set noiseStep=3", "noiseSteps")]
     [InlineData("train cep2d --set noiseSteps=-3", "noiseSteps")]
     [InlineData("train cep3d", "cep2d")]
@@ -114,6 +116,10 @@ public class Cep2dVerbTests : IDisposable
     [InlineData("--method emse", "emse")]
     [InlineData("--solver dpm-solver-2n", "dpm-solver-2m")]
     [InlineData("--evaluations 0", "--evaluations")]
+    [InlineData("--scale nan", "--scale")]
+    [InlineData("--scale -1", "--scale")]
+    [InlineData("--beta 0,3 --out -", "one file")]
+    [InlineData("--out /tmp", "is a folder")]
     public void A_sample_that_cannot_be_drawn_exits_with_2(string wrong, string expected)
     {
         Assert.Equal(0, Train("--task", "moons").ExitCode);
@@ -133,6 +139,69 @@ public class Cep2dVerbTests : IDisposable
 
         Assert.Equal(0, result.ExitCode);
         Assert.Equal("x,y\n", result.Output);
+    }
+
+    [Fact]
+    public void What_the_pool_limits_is_refused_or_says_so_in_every_output()
+    {
+        const string mark = "limited by the pool";
+        Assert.Equal(0, Train("--task", "swissroll", "--beta", "12").ExitCode);
+
+        var refused = CommandLine.Run("sample", Run, "--beta", "12", "-n", "3");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains("--beyond-pool", CommandLine.Run("sample", "--help").Output);
+        Assert.Contains(mark, refused.Error);
+
+        var sampled = CommandLine.Run("sample", Run, "--beta", "12", "-n", "3", "--beyond-pool");
+        Assert.True(sampled.ExitCode == 0, sampled.Error);
+        Assert.Contains(mark, sampled.Output);
+        Assert.Contains(mark, File.ReadLines(Path.Combine(Run, "samples", "cep-beta-12.csv")).First());
+
+        var certified = CommandLine.Run("certify", Run, "-n", "200", "--repetitions", "3", "--quiet");
+        Assert.Equal(3, certified.ExitCode);
+        Assert.Contains($"CEP cannot be certified (β = 12 is {mark})", certified.Output);
+
+        var report = CommandLine.Run("report", Run, "--quiet");
+        Assert.True(report.ExitCode == 0, report.Error);
+        var page = System.Net.WebUtility.HtmlDecode(File.ReadAllText(Path.Combine(Run, "report.html")));
+        foreach (
+            var title in new[]
+            {
+                $"β = 20 ({mark})",
+                $"the intermediate energy at β = 12 ({mark})",
+                $"The guidance at β = 12 ({mark})",
+                $"Distance to the truth, β = 12 {mark}",
+                $"Solvers at β = 12 ({mark})",
+                $"β as a dial (from 12 on {mark})",
+            }
+        )
+        {
+            Assert.Contains(title, page);
+        }
+    }
+
+    [Fact]
+    public void A_sampler_that_diverges_is_an_error_and_leaves_no_file()
+    {
+        Assert.Equal(0, Train("--task", "swissroll").ExitCode);
+
+        // The label grows like the square of the distance, so every evaluation throws samples many times further out.
+        var result = CommandLine.Run([
+            "sample",
+            Run,
+            "--method",
+            "dps",
+            "--beta",
+            "100",
+            "--scale",
+            "1000000",
+            "-n",
+            "50",
+        ]);
+
+        Assert.True(result.ExitCode == 1, $"{result.ExitCode}: {result.Error}");
+        Assert.Contains("samples are NaN or infinite", result.Error);
+        Assert.Empty(Directory.GetFiles(Path.Combine(Run, "samples")));
     }
 
     [Fact]

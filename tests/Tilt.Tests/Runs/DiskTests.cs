@@ -74,6 +74,27 @@ public class DiskTests
         Assert.False(File.Exists(disk.File("note.new")));
     }
 
+    [Fact]
+    public void A_writer_that_gives_up_leaves_the_old_file_and_nothing_beside_it()
+    {
+        using var folder = new TemporaryFolder();
+        DurableFile.Replace(folder.File("note"), "old");
+
+        Assert.Throws<OperationCanceledException>(() =>
+            DurableFile.Replace(
+                folder.File("note"),
+                stream =>
+                {
+                    stream.Write("half"u8);
+                    throw new OperationCanceledException();
+                }
+            )
+        );
+
+        Assert.Equal("old", File.ReadAllText(folder.File("note")));
+        Assert.Equal(["note"], Directory.GetFiles(folder.Path).Select(Path.GetFileName));
+    }
+
     private static void Fill(string path)
     {
         if (File.Exists(path))

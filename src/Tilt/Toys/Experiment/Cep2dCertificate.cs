@@ -35,14 +35,24 @@ public sealed record CertificateOptions
     /// <summary>An error below this share of the score of p_t passes too: where the exact guidance vanishes, nothing is relative to it.</summary>
     public const double ScoreBound = 0.05;
 
+    /// <summary>The most samples of a kind: metrics compare every pair.</summary>
+    public const long MostPoints = 100_000;
+
     /// <summary>Throws unless the options make sense.</summary>
     public void Check()
     {
-        if (Points < 100 || GradientPoints < 100 || Repetitions < 3 || Betas.Count == 0)
+        if (Points is < 100 or > MostPoints || GradientPoints is < 100 or > MostPoints || Repetitions is < 3 or > 1000)
         {
             throw TiltException.Usage(
-                $"certificate: found {Points} points, {GradientPoints} gradient points, {Repetitions} repetitions and {Betas.Count} "
-                    + "values of beta; expected at least 100, 100, 3 and 1."
+                $"certificate: found {Points} points, {GradientPoints} gradient points and {Repetitions} repetitions; expected "
+                    + $"100 to {MostPoints}, 100 to {MostPoints} and 3 to 1000."
+            );
+        }
+        if (!Betas.Any(beta => beta > 0) || Betas.Any(beta => !(beta >= 0 && double.IsFinite(beta))))
+        {
+            throw TiltException.Usage(
+                $"certificate: found beta {(Betas.Count == 0 ? "none" : string.Join(", ", Betas))}; expected finite numbers, at least "
+                    + "one of them above 0: at 0 there is no guidance to certify."
             );
         }
     }
@@ -61,7 +71,7 @@ public sealed record GradientCheck(double Time, double RelativeError, double Sha
 
 /// <summary>One metric of samples against the truth.</summary>
 /// <param name="Name">The metric.</param>
-/// <param name="Value">Its value.</param>
+/// <param name="Value">Its value; ∞ where samples are not finite, because the sampler diverged.</param>
 /// <param name="Floor">The same for true samples against true samples.</param>
 public sealed record MetricCheck(string Name, double Value, NoiseFloor Floor)
 {
@@ -114,20 +124,32 @@ public sealed record Certificate(
 
     /// <summary>Whether a method's own guidance on the learned noise model passes at every β that the data can represent.</summary>
     /// <param name="method">Its name.</param>
-    public bool Passed(string method) =>
-        Rows.Where(row => row.Noise == "learned" && row.Guidance == method && row.Mark is null).All(row => row.Passed);
+    /// <returns>False too where no β was left to decide on: what was not tested is not certified.</returns>
+    public bool Passed(string method)
+    {
+        var deciding = Own(method).Where(row => row.Mark is null).ToList();
+        return deciding.Count > 0 && deciding.TrueForAll(row => row.Passed);
+    }
 
     /// <summary>Whether every certified method passes.</summary>
     public bool AllPassed => Methods.All(Passed);
 
     /// <summary>The sentence at the top of a report.</summary>
-    public string Verdict =>
-        string.Join(
-            "; ",
-            Methods.Select(method =>
-                $"{method.ToUpperInvariant()} {(Passed(method) ? "is certified exact within the noise floor" : "is not exact")}"
-            )
-        ) + ".";
+    public string Verdict => string.Join("; ", Methods.Select(VerdictOn)) + ".";
+
+    private IEnumerable<CertificateRow> Own(string method) =>
+        Rows.Where(row => row.Noise == "learned" && row.Guidance == method);
+
+    private string VerdictOn(string method)
+    {
+        var marked = Own(method).Where(row => row.Mark is not null).ToList();
+        var word =
+            Passed(method) ? "is certified exact within the noise floor"
+            : marked.Count > 0 && marked.Count == Own(method).Count() ? "cannot be certified"
+            : "is not exact";
+        var marks = marked.Select(row => $"β = {row.Beta:0.###} is {row.Mark}").ToList();
+        return $"{method.ToUpperInvariant()} {word}{(marks.Count > 0 ? $" ({string.Join(", ", marks)})" : "")}";
+    }
 }
 
 /// <summary>Measures a trained 2-D run against the closed forms.</summary>
@@ -203,11 +225,23 @@ public sealed class Cep2dCertifier : IDisposable
     }
 
     /// <summary>The metrics of any samples against the truth at β, each beside its noise floor.</summary>
-    /// <param name="samples">[N, 2] with N = <see cref="CertificateOptions.Points"/>.</param>
+    /// <param name="samples">[N, 2] with N = <see cref="CertificateOptions.Points"/>. One that is not finite makes every metric ∞.</param>
     /// <param name="beta">β of the target.</param>
     public IReadOnlyList<MetricCheck> Measure(Tensor samples, double beta)
     {
         var truth = TruthAt(beta);
+        using var finite = samples.isfinite().all();
+        if (!finite.item<bool>())
+        {
+            return
+            [
+                .. Certificate.MetricNames.Select(name => new MetricCheck(
+                    name,
+                    double.PositiveInfinity,
+                    truth.Floors[name]
+                )),
+            ];
+        }
         return
         [
             .. Certificate.MetricNames.Select(name => new MetricCheck(
@@ -326,6 +360,10 @@ public sealed class Cep2dCertifier : IDisposable
 }
 
 /// <summary>How certificates are written as JSON.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    WriteIndented = true
+)]
 [JsonSerializable(typeof(Certificate))]
 public sealed partial class CertificateJson : JsonSerializerContext;

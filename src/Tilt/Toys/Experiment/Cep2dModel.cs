@@ -156,8 +156,41 @@ public sealed class Cep2dModel : IDisposable
         bool beyondPool = false
     )
     {
-        var noise = beta == 0 ? Noise : Noise.GuidedBy(Energy(method, beta, beyondPool), scale);
-        return Sample(noise, n, generator, sampler);
+        return Sample(Guided(method, beta, scale, beyondPool), n, generator, sampler);
+    }
+
+    /// <summary>The same points, part by part, so that any number of them fits into memory.</summary>
+    /// <param name="method">Whose energy guides.</param>
+    /// <param name="beta">β; 0 samples the data's own model.</param>
+    /// <param name="n">How many; 0 is allowed.</param>
+    /// <param name="generator">Starting noise and, for stochastic solvers, theirs.</param>
+    /// <param name="sampler">How; null for the run's own.</param>
+    /// <param name="scale">The guidance scale s. Exact at 1 only.</param>
+    /// <param name="beyondPool">Whether β beyond what the data represent is allowed; then mark outputs.</param>
+    /// <param name="stop">Asks to give up, which happens between two evaluations.</param>
+    /// <returns>Parts of [at most 131 072, 2], float32 on the CPU, drawn as they are asked for. The caller disposes each.</returns>
+    /// <exception cref="TiltException">β is out of range, or the run has no such method; thrown at once.</exception>
+    public IEnumerable<Tensor> SampleParts(
+        GuidanceMethod method,
+        double beta,
+        long n,
+        Generator generator,
+        SamplerOptions? sampler = null,
+        double scale = 1,
+        bool beyondPool = false,
+        CancellationToken stop = default
+    )
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(n);
+        (sampler ?? Options.Sampler).Validate(Schedule);
+        var noise = Guided(method, beta, scale, beyondPool);
+        return Parts(Stoppable, n, generator, sampler);
+
+        Tensor Stoppable(Tensor xt, NoiseLevel level)
+        {
+            stop.ThrowIfCancellationRequested();
+            return noise(xt, level);
+        }
     }
 
     /// <summary>Samples of any noise predictor on this model's schedule, such as one with an exact part.</summary>
@@ -174,13 +207,12 @@ public sealed class Cep2dModel : IDisposable
         }
         using var scope = NewDisposeScope();
         var all = empty([n, 2], dtype: ScalarType.Float32);
-        for (long start = 0; start < n; start += ChunkPoints)
+        long start = 0;
+        foreach (var part in Parts(noise, n, generator, sampler))
         {
-            using var turn = NewDisposeScope();
-            var count = Math.Min(ChunkPoints, n - start);
-            var xT = Sampler.Normal([count, 2], ScalarType.Float32, Device, generator);
-            var x = Sampler.Sample(noise, xT, Schedule, sampler ?? Options.Sampler, generator);
-            all.narrow(0, start, count).copy_(x);
+            all.narrow(0, start, part.shape[0]).copy_(part);
+            start += part.shape[0];
+            part.Dispose();
         }
         return all.MoveToOuterDisposeScope();
     }
@@ -225,7 +257,7 @@ public sealed class Cep2dModel : IDisposable
     internal TrainingState Register(TrainingState state)
     {
         state.Metadata["experiment"] = "cep2d";
-        state.Metadata["diffusion"] = NoiseModel.Record.ToJson();
+        state.Metadata[TrainingState.DiffusionKey] = NoiseModel.Record.ToJson();
         state.AddModule("noise", NoiseModel.Network);
         foreach (var (method, network) in _energies)
         {
@@ -236,6 +268,27 @@ public sealed class Cep2dModel : IDisposable
             state.AddModel($"{name}-average", average);
         }
         return state;
+    }
+
+    private NoisePredictor Guided(GuidanceMethod method, double beta, double scale, bool beyondPool) =>
+        beta == 0 ? Noise : Noise.GuidedBy(Energy(method, beta, beyondPool), scale);
+
+    private IEnumerable<Tensor> Parts(NoisePredictor noise, long n, Generator generator, SamplerOptions? sampler)
+    {
+        for (long start = 0; start < n; start += ChunkPoints)
+        {
+            yield return Part(Math.Min(ChunkPoints, n - start));
+        }
+
+        Tensor Part(long count)
+        {
+            using var turn = NewDisposeScope();
+            var xT = Sampler.Normal([count, 2], ScalarType.Float32, Device, generator);
+            return Sampler
+                .Sample(noise, xT, Schedule, sampler ?? Options.Sampler, generator)
+                .cpu()
+                .MoveToOuterDisposeScope();
+        }
     }
 
     private void Average(string name, Network network)

@@ -233,8 +233,17 @@ public sealed record Cep2dOptions : ICheckedOptions
         {
             return this;
         }
-        // Two digits are enough to say where the data end.
-        return this with { BetaMax = Math.Floor(DataLimit * 10) / 10 };
+        // A tenth is fine enough to say where the data end.
+        var end = Math.Floor(DataLimit * 10) / 10;
+        return end > 0
+            ? this with
+            {
+                BetaMax = end,
+            }
+            : throw TiltException.Usage(
+                $"steps and batches: found {TrainingPoints} training points in all, which leave fewer than "
+                    + $"{EnergyDial.DefaultRequiredPoints:0} effective ones at any beta; expected more. Raise --steps, 'energyBatch' or 'pool'."
+            );
     }
 
     /// <inheritdoc/>
@@ -243,14 +252,13 @@ public sealed record Cep2dOptions : ICheckedOptions
         _ = FindTask(Task);
         Require(Methods.Count > 0, "methods", "none", "at least one of cep, mse, emse, dps");
         Require(Methods.Distinct().Count() == Methods.Count, "methods", string.Join(", ", Methods), "each method once");
-        Require(Beta is null or (>= 0 and < 1e4), "beta", $"{Beta}", "a number from 0 to 10000");
-        Require(BetaMax is > 0 and <= 1e4, "betaMax", $"{BetaMax}", "a number above 0 and up to 10000");
         Require(
-            Beta is null || Beta > 0 || Methods.All(method => method == GuidanceMethod.Dps),
+            Beta is null or (> 0 and < 1e4),
             "beta",
-            "0",
-            "a number above 0: β = 0 needs no energy"
+            $"{Beta}",
+            "a number above 0 and below 10000: at 0 nothing guides"
         );
+        Require(BetaMax is > 0 and <= 1e4, "betaMax", $"{BetaMax}", "a number above 0 and up to 10000");
         Require(
             Networks == PlaneNetworks.Compact || Beta is not null,
             "beta",

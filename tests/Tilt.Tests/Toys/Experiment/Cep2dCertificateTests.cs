@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Tilt.Energy;
+using Tilt.Metrics;
 using Tilt.Toys;
 using static TorchSharp.torch;
 
@@ -99,10 +101,95 @@ public class Cep2dCertificateTests
         using var model = new Cep2dModel(options, (0, 1), streams);
         using var certifier = new Cep2dCertifier(model, Options with { Betas = [3], Points = 200, Repetitions = 3 });
 
-        var row = certifier
-            .Certify([GuidanceMethod.Cep])
-            .Rows.Single(row => row is { Noise: "learned", Guidance: "cep" });
+        var certificate = certifier.Certify([GuidanceMethod.Cep]);
+        var row = certificate.Rows.Single(row => row is { Noise: "learned", Guidance: "cep" });
 
         Assert.Equal("limited by the pool", row.Mark);
+        // Nothing else was tested, and what was not tested is not certified.
+        Assert.False(certificate.AllPassed);
+        Assert.Contains("cannot be certified", certificate.Verdict);
+        Assert.Contains("β = 3 is limited by the pool", certificate.Verdict);
+    }
+
+    private static CertificateRow RowOf(double beta, double value, string? mark = null) =>
+        new(
+            "learned",
+            "cep",
+            beta,
+            mark,
+            [new MetricCheck("sliced W1", value, new NoiseFloor(1, 0.1, 10, 100))],
+            [new GradientCheck(0.4, 0.1, 0.2, 0.2)]
+        );
+
+    [Theory]
+    [InlineData(1.9, null, true, "is certified exact within the noise floor.")]
+    [InlineData(2.1, null, false, "is not exact.")]
+    [InlineData(double.NaN, null, false, "is not exact.")]
+    [InlineData(1.9, 20.0, true, "is certified exact within the noise floor (β = 20 is limited by the pool).")]
+    public void A_verdict_says_what_decided_and_what_was_limited(
+        double value,
+        double? limited,
+        bool passed,
+        string expected
+    )
+    {
+        List<CertificateRow> rows = [RowOf(3, value)];
+        if (limited is { } beta)
+        {
+            rows.Add(RowOf(beta, 99, "limited by the pool"));
+        }
+        var certificate = new Certificate("rings", "ddim", 25, 100, rows, ["cep"]);
+
+        Assert.Equal(passed, certificate.AllPassed);
+        Assert.Equal($"CEP {expected}", certificate.Verdict);
+    }
+
+    [Fact]
+    public void A_method_without_a_row_is_not_certified() =>
+        Assert.False(new Certificate("rings", "ddim", 25, 100, [], ["cep"]).AllPassed);
+
+    [Fact]
+    public void The_bound_of_a_metric_is_the_greater_of_two_floors_and_six_deviations()
+    {
+        Assert.Equal(2, new NoiseFloor(1, 0.1, 10, 100).Bound);
+        Assert.Equal(4, new NoiseFloor(1, 0.5, 10, 100).Bound);
+    }
+
+    [Fact]
+    public void Samples_that_are_not_finite_fail_every_metric_and_can_be_written_down()
+    {
+        using var scope = NewDisposeScope();
+        using var model = Untrained("moons");
+        using var certifier = new Cep2dCertifier(model, Options with { Points = 100, Repetitions = 3 });
+        var samples = zeros(100, 2);
+        samples[7, 1] = float.NaN;
+
+        var checks = certifier.Measure(samples, 10);
+
+        Assert.Equal(Certificate.MetricNames, checks.Select(check => check.Name));
+        Assert.All(checks, check => Assert.False(check.Passed));
+        var row = new CertificateRow("learned", "dps", 10, null, checks, [new(0.4, double.NaN, double.NaN, 0.2)]);
+        var certificate = new Certificate("moons", "ddim", 25, 100, [row], ["dps"]);
+        var read = JsonSerializer.Deserialize(
+            JsonSerializer.Serialize(certificate, CertificateJson.Default.Certificate),
+            CertificateJson.Default.Certificate
+        )!;
+        Assert.False(read.AllPassed);
+        Assert.Equal(double.PositiveInfinity, read.Rows[0].Metrics[0].Value);
+    }
+
+    [Theory]
+    [InlineData(0.0, 2000)]
+    [InlineData(double.NaN, 2000)]
+    [InlineData(double.PositiveInfinity, 2000)]
+    [InlineData(-3.0, 2000)]
+    [InlineData(3.0, 99)]
+    [InlineData(3.0, 100_000_000)]
+    public void A_certificate_of_nothing_or_of_too_much_is_refused(double beta, long points)
+    {
+        using var model = Untrained("moons");
+        var options = Options with { Betas = [beta], Points = points };
+
+        Assert.Equal(2, Assert.Throws<TiltException>(() => new Cep2dCertifier(model, options)).ExitCode);
     }
 }
