@@ -226,9 +226,11 @@ public sealed class Cep2d : IDisposable
         // The shift log Z(β) makes the weights 1 on average; any other that does not depend on the draw would do.
         var (betas, shift) = (batch.SetBetas, _logZ.At(batch.SetBetas));
         var weights = batch.InSets(batch.Mean((tilts, log) => (-tilts - log).exp(), shift));
-        // A set whose weights rest on few points has a noisy gradient. Counting each by its effective share Z(β)²/Z(2β), the inverse
-        // of the variance, keeps the largest β from drowning the others; it is the same for all points of a set, so it moves no optimum.
-        var share = (2 * shift - _logZ.At(2 * betas)).exp();
+        // A set whose weights rest on few points has a noisy gradient. Counting each by the root of its effective share Z(β)²/Z(2β), the
+        // inverse of the scatter, keeps the largest β from drowning the others; by the share itself, the inverse of the variance, the
+        // largest would hardly be learned where the data thin out (swissroll at β = 10: three times the error). It is the same for all
+        // points of a set, so it moves no optimum.
+        var share = (shift - 0.5 * _logZ.At(2 * betas)).exp();
         if (_options.WeighLevels)
         {
             share /= TellsOfData(batch);
