@@ -42,6 +42,30 @@ public static partial class NativeRuntime
     /// <returns>Its value, or null where it is not set.</returns>
     public static string? NativeVariable(string name) => Marshal.PtrToStringUTF8(GetNative(name));
 
+    /// <summary>Gives memory that libtorch has freed back to the system. Does nothing where the C library cannot.</summary>
+    /// <remarks>
+    /// glibc keeps freed blocks below one that is still in use. After thousands of blocks of megabytes in changing sizes that comes to
+    /// gigabytes; malloc_trim returns their pages. Costs a walk over the heap: not for hot loops.
+    /// </remarks>
+    public static void ReturnFreedMemory()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return;
+        }
+        try
+        {
+            _ = TrimNative(0);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // Another C library than glibc.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int TrimNative(nint keep);
+
     [LibraryImport("libc", EntryPoint = "getenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint GetNative(string name);
 

@@ -10,7 +10,8 @@ namespace Tilt.Toys;
 /// </remarks>
 public sealed class LatentMixture : IDisposable
 {
-    private const int BlockElements = 1 << 20;
+    private const int BlockElements = 1 << 18;
+    private const int ManyBlocks = 64;
 
     private readonly double _logPartition;
 
@@ -113,20 +114,27 @@ public sealed class LatentMixture : IDisposable
 
         var x = xt.detach().to(ScalarType.Float64).cpu();
         var rows = Math.Max(8, BlockElements / Components.CountAt(level));
-        var (values, gradients) = (new List<Tensor>(), new List<Tensor>());
+        // Results go into tensors made once: small ones kept between large ones that are freed would leave the heap in pieces.
+        var (values, gradients) = ((Tensor?)null, (Tensor?)null);
         // No points still make one, empty, block: it has the right shapes.
         for (long start = 0; start == 0 || start < x.shape[0]; start += rows)
         {
             using var block = NewDisposeScope();
             var part = x.narrow(0, start, Math.Min(rows, x.shape[0] - start));
             var (value, gradient) = evaluate(Components.At(part, level));
-            values.Add(value.MoveToOuterDisposeScope());
-            gradients.Add(gradient.MoveToOuterDisposeScope());
+            values ??= Whole(value);
+            gradients ??= Whole(gradient);
+            values.narrow(0, start, part.shape[0]).copy_(value);
+            gradients.narrow(0, start, part.shape[0]).copy_(gradient);
         }
-        return (
-            Like(xt, cat(values, 0)).MoveToOuterDisposeScope(),
-            Like(xt, cat(gradients, 0)).MoveToOuterDisposeScope()
-        );
+        if (x.shape[0] > ManyBlocks * rows)
+        {
+            // Blocks differ in size with the level, so the heap is in pieces anyway: gigabytes over the levels of one sampling.
+            NativeRuntime.ReturnFreedMemory();
+        }
+        return (Like(xt, values!).MoveToOuterDisposeScope(), Like(xt, gradients!).MoveToOuterDisposeScope());
+
+        Tensor Whole(Tensor part) => empty([x.shape[0], .. part.shape[1..]], part.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>The value, with the known gradient attached where gradients are being recorded.</summary>
