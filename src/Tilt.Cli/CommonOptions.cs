@@ -124,7 +124,7 @@ internal static class CommonOptions
         new("--set")
         {
             HelpName = "NAME=VALUE",
-            Description = "one option of the method; repeat for more ('list options' names them)",
+            Description = "one option of the method; repeat for more (train with --dry-run lists them)",
             Arity = ArgumentArity.OneOrMore,
             AllowMultipleArgumentsPerToken = false,
             DefaultValueFactory = _ => [],

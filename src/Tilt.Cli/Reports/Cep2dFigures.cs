@@ -216,7 +216,7 @@ internal sealed class Cep2dFigures(string run, Cep2dModel model, Certificate cer
                 [
                     .. rows.Select(row => new MetricValue(
                         $"β = {Number(row.Beta)}",
-                        row.Guidance.ToUpperInvariant(),
+                        Shown(Enum.Parse<GuidanceMethod>(row.Guidance, ignoreCase: true)),
                         [row.Metric(name).Value]
                     )),
                 ],

@@ -53,8 +53,8 @@ internal sealed class Cep2dReport
         page.Section(ReportSections.Certificate)
             .Text(
                 $"{_certificate.Points} samples of each kind by {_certificate.Solver} with {_certificate.Evaluations} evaluations, against as many "
-                    + "exact draws of the target. Every cell is the measured value over its bound, max(2 floors, floor + 6 standard deviations), where "
-                    + "the floor is what exact draws score against exact draws. Exact noise with exact guidance shows the error of the solver alone, "
+                    + "exact draws of the target. Every cell is the measured value / the bound that it may reach, max(2 floors, floor + 6 standard "
+                    + "deviations), where the floor, shown with its standard deviation, is what exact draws score against exact draws. Exact noise with exact guidance shows the error of the solver alone, "
                     + "learned noise with exact guidance adds that of the noise model, exact noise with learned guidance that of the energy."
             )
             .Add(
@@ -125,7 +125,7 @@ internal sealed class Cep2dReport
         table.Add("commit", manifest.Commit ?? "unknown");
         table.Add(
             "processor",
-            manifest.Cpu is { } cpu ? $"{cpu.Model}, {manifest.Threads} threads" : $"{manifest.Threads} threads"
+            $"{(manifest.Cpu is { } cpu ? cpu.Model + ", " : "")}{manifest.Threads} thread{(manifest.Threads == 1 ? "" : "s")}"
         );
         table.Add("precision", manifest.Precision);
         page.Section(ReportSections.Provenance)

@@ -5,7 +5,7 @@ namespace Tilt.Cli.Reports;
 /// <summary>A certificate as tables, for terminals and pages.</summary>
 internal static class CertificateTables
 {
-    /// <summary>One row for each way of sampling: every metric with its share of the bound.</summary>
+    /// <summary>One row for each way of sampling, every metric beside its bound; above those of one β its noise floor with its spread.</summary>
     public static Table Metrics(Certificate certificate)
     {
         var table = new Table([
@@ -15,8 +15,22 @@ internal static class CertificateTables
             .. Certificate.MetricNames.Select(name => new TableColumn(name.Replace(' ', '_'), name)),
             new TableColumn("verdict", "verdict"),
         ]);
+        double? beta = null;
         foreach (var row in certificate.Rows)
         {
+            if (beta != row.Beta)
+            {
+                beta = row.Beta;
+                table.Add([
+                    "(true samples)",
+                    "floor",
+                    row.Beta,
+                    .. row.Metrics.Select(metric =>
+                        $"{metric.Floor.Mean:0.0000} ± {metric.Floor.StandardDeviation:0.0000}"
+                    ),
+                    null,
+                ]);
+            }
             table.Add([
                 row.Noise,
                 row.Guidance,

@@ -57,11 +57,11 @@ internal sealed class ReportPage
         figure { margin: 1.25rem 0; }
         figure img { display: block; max-width: 100%; height: auto; background: #ffffff; border-radius: 4px; }
         figcaption, caption { color: var(--soft); font-size: .875rem; text-align: left; }
-        figcaption { margin-top: .4rem; max-width: 46rem; } caption { padding-bottom: .4rem; }
+        figcaption { margin-top: .4rem; max-width: 46rem; } caption { padding-bottom: .4rem; max-width: min(46rem, calc(100vw - 2.5rem)); }
         .wide { overflow-x: auto; margin: 1.25rem 0; }
         table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
         th, td { padding: .3rem .8rem .3rem 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
-        th.number, td.number { text-align: right; } thead th { border-bottom: 2px solid var(--line); }
+        td.short { white-space: nowrap; } th.number, td.number { text-align: right; } thead th { border-bottom: 2px solid var(--line); }
         pre { background: var(--card); padding: .7rem .9rem; overflow-x: auto; border-radius: 4px; font-size: .875rem; }
         footer { margin-top: 3rem; color: var(--soft); font-size: .8rem; }
         @page { size: A4; margin: 15mm; }
@@ -72,6 +72,8 @@ internal sealed class ReportPage
           .wide { overflow: visible; } pre { white-space: pre-wrap; } table { font-size: 8pt; }
         }
         """;
+
+    private const int ShortCell = 24;
 
     private readonly string _title;
     private readonly string _verdict;
@@ -145,6 +147,9 @@ internal sealed class ReportPage
     public ReportPage Add(Table table, string caption)
     {
         string Class(int column) => table.IsNumeric(column) ? " class=\"number\"" : "";
+        // Values stay in one piece on narrow screens, where the table can be pushed aside; sentences break.
+        string CellClass(int row, int column) =>
+            table.IsNumeric(column) || table.Text(row, column).Length > ShortCell ? Class(column) : " class=\"short\"";
         _body.Append(
             CultureInfo.InvariantCulture,
             $"<div class=\"wide\"><table>\n<caption>{Escaped(caption)}</caption>\n<thead><tr>"
@@ -162,7 +167,7 @@ internal sealed class ReportPage
             _body.Append("<tr>");
             for (var c = 0; c < table.Columns.Count; c++)
             {
-                _body.Append(CultureInfo.InvariantCulture, $"<td{Class(c)}>{Escaped(table.Text(r, c))}</td>");
+                _body.Append(CultureInfo.InvariantCulture, $"<td{CellClass(r, c)}>{Escaped(table.Text(r, c))}</td>");
             }
             _body.Append("</tr>\n");
         }

@@ -103,7 +103,8 @@ internal static class Certify
         terminal.Line();
         terminal.Wrapped(
             $"{certificate.Task}: {certificate.Points} samples by {certificate.Solver}, {certificate.Evaluations} evaluations. "
-                + "Each number over the bound it has to stay below, max(2 floors, floor + 6 standard deviations); above 1 fails."
+                + "Each number / the bound that it may reach, max(2 floors, floor + 6 standard deviations); the floor, with its "
+                + "standard deviation, is what true samples score against true samples."
         );
         CertificateTables.Metrics(certificate).Print(terminal);
         terminal.Line();

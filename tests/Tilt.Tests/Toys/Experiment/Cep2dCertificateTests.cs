@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tilt.Cli.Reports;
 using Tilt.Energy;
 using Tilt.Metrics;
 using Tilt.Toys;
@@ -142,6 +143,53 @@ public class Cep2dCertificateTests
 
         Assert.Equal(passed, certificate.AllPassed);
         Assert.Equal($"CEP {expected}", certificate.Verdict);
+    }
+
+    [Fact]
+    public void The_table_shows_the_noise_floor_with_its_spread_above_the_rows_of_each_beta()
+    {
+        var certificate = new Certificate(
+            "rings",
+            "ddim",
+            25,
+            100,
+            [RowOf(3, 1.5), RowOf(3, 2.5), RowOf(10, 1.5, "limited by the pool")],
+            ["cep"]
+        );
+        // Tables have a column for every metric and every time.
+        var whole = certificate with
+        {
+            Rows =
+            [
+                .. certificate.Rows.Select(row =>
+                    row with
+                    {
+                        Metrics = [.. Certificate.MetricNames.Select(name => row.Metrics[0] with { Name = name })],
+                        Gradients =
+                        [
+                            .. CertificateOptions.GradientBounds.Select(check => new GradientCheck(
+                                check.Time,
+                                0.1,
+                                0.2,
+                                check.Bound
+                            )),
+                        ],
+                    }
+                ),
+            ],
+        };
+
+        var table = CertificateTables.Metrics(whole);
+
+        Assert.Equal(5, table.Rows.Count);
+        Assert.Equal(["floor", "cep", "cep", "floor", "cep"], table.Rows.Select(row => (string)row[1]!));
+        Assert.Equal("1.0000 ± 0.1000", table.Text(0, 3));
+        Assert.Equal("1.5000 / 2.0000", table.Text(1, 3));
+        Assert.Equal(
+            ["", "pass", "FAIL", "", "limited by the pool"],
+            Enumerable.Range(0, 5).Select(r => table.Text(r, 8))
+        );
+        Assert.Equal("limited by the pool", CertificateTables.Gradients(whole).Text(3, 8));
     }
 
     [Fact]
