@@ -47,7 +47,10 @@ internal static class HistogramGrid
             Rows = Math.Max(1, (histograms.Count + across - 1) / across),
             Columns = across,
             PanelWidth = Math.Max(104, 560 / across),
-            PanelHeight = across > 3 ? 56 : 150,
+            PanelHeight =
+                across > 4 ? 56
+                : across > 2 ? 90
+                : 150,
             PanelTitles = [.. histograms.Select(histogram => histogram.Name)],
             OwnAxes = true,
         };

@@ -41,9 +41,11 @@ internal static class DataInspect
                 steps.ExpectSizes(known.Name, s, a);
             }
             var summary = DataSummary.Of(steps, parsed.GetValue(limit) ?? known?.EpisodeSteps);
-            DataReport.Overview(steps, summary, known).Show(terminal, parsed.GetValue(json));
+            // Runs from target to target are no episodes of the task, whose returns D4RL's constants are about.
+            var scored = known?.Name.StartsWith("maze2d", StringComparison.Ordinal) == true ? null : known;
+            DataReport.Overview(steps, summary, scored).Show(terminal, parsed.GetValue(json));
             var command = "./tilt " + string.Join(' ', parsed.Tokens.Select(token => Quoted(token.Value)));
-            var page = new DataReport(command, FileContents.Of(path), steps, summary, known).Write(
+            var page = new DataReport(command, FileContents.Of(path), steps, summary, scored).Write(
                 parsed.GetValue(folder) ?? Path.Combine("runs", "inspect", Path.GetFileNameWithoutExtension(path))
             );
             if (parsed.GetValue(json))

@@ -78,6 +78,12 @@ internal static class DataScore
                         "Name a file that marks where episodes end."
                     );
                 }
+                if (known.Name.StartsWith("maze2d", StringComparison.Ordinal))
+                {
+                    terminal.Remark(
+                        "maze2d data are runs from target to target, not episodes of the task; their scores say little"
+                    );
+                }
                 Add("least", values[0]);
                 Add($"mean of {values.Count} episodes", values.Average());
                 Add("greatest", values[^1]);

@@ -17,6 +17,7 @@ internal static class List
             ["algorithms"] = Algorithms,
             ["d4rl"] = D4rlSets,
             ["datasets"] = DataSets,
+            ["found"] = Found,
             ["makeable"] = Makeable,
             ["methods"] = Methods,
             ["presets"] = Presets,
@@ -106,18 +107,66 @@ internal static class List
             new TableColumn("name", "name"),
             new TableColumn("steps", "steps"),
             new TableColumn("paper_row", "row of the paper"),
-            new TableColumn("made", "made"),
+            new TableColumn("state", "state"),
             new TableColumn("meaning", "meaning")
         );
         foreach (var recipe in DataRecipes.All)
         {
-            var made =
-                File.Exists(DataFiles.OwnFile(recipe.Name)) ? DataFiles.OwnFile(recipe.Name)
-                : recipe.Missing() is null ? "no"
-                : "cannot yet";
-            table.Add(recipe.Name, recipe.DefaultSize, recipe.PaperRow ?? "–", made, recipe.Summary);
+            var state =
+                File.Exists(DataFiles.OwnFile(recipe.Name)) ? "made"
+                : recipe.Missing() is null ? "can be made"
+                : recipe.TakesPolicyFile ? "wants --policy"
+                : "cannot be made yet";
+            table.Add(recipe.Name, recipe.DefaultSize, recipe.PaperRow ?? "–", state, recipe.Summary);
         }
         return table;
+    }
+
+    /// <summary>The data files that are there: own ones, made and imported, and D4RL's.</summary>
+    private static Table Found()
+    {
+        var table = new Table(
+            new TableColumn("name", "name"),
+            new TableColumn("steps", "steps"),
+            new TableColumn("megabytes", "MB", "0.#"),
+            new TableColumn("paper_row", "row of the paper"),
+            new TableColumn("from", "from"),
+            new TableColumn("file", "file")
+        );
+        var d4rl = D4rlTask
+            .Names.Select(D4rlTask.Named)
+            .Select(task => (task.Name, File: Path.Combine(DataFiles.D4rlFolder, task.FileName)));
+        var own = Directory.Exists(DataFiles.OwnFolder)
+            ? Directory
+                .EnumerateFiles(DataFiles.OwnFolder, "*.hdf5")
+                .Order(StringComparer.Ordinal)
+                .Select(file => (Name: Path.GetFileNameWithoutExtension(file), File: file))
+            : [];
+        foreach (var (name, file) in own.Concat(d4rl.Where(set => File.Exists(set.File))))
+        {
+            var (steps, from) = Glance(file);
+            table.Add(name, steps, new FileInfo(file).Length / 1e6, PaperRowOf(name), from, file);
+        }
+        return table;
+    }
+
+    /// <summary>How many steps a file has and who made it, from its header alone.</summary>
+    private static (long? Steps, string From) Glance(string file)
+    {
+        try
+        {
+            var contents = FileContents.Of(file);
+            var shape = contents.Entries.FirstOrDefault(entry => entry.Name == "rewards")?.Shape ?? "";
+            var digits = string.Concat(shape.SkipWhile(c => !char.IsAsciiDigit(c)).TakeWhile(char.IsAsciiDigit));
+            return (
+                long.TryParse(digits, out var steps) ? steps : null,
+                contents.Attributes.GetValueOrDefault("made_by") ?? "D4RL or others"
+            );
+        }
+        catch (TiltException)
+        {
+            return (null, "cannot be read: './tilt data inspect' says why");
+        }
     }
 
     private static Table D4rlSets()
@@ -139,7 +188,7 @@ internal static class List
                 task.MinReturn,
                 task.MaxReturn,
                 task.EpisodeSteps,
-                PaperRow(task.Name),
+                PaperRowOf(task.Name),
                 task.FileName,
                 present
             );
@@ -147,9 +196,11 @@ internal static class List
         return table;
     }
 
-    /// <summary>The paper's table is about version 2 of D4RL's data.</summary>
-    private static string PaperRow(string name) =>
-        name.EndsWith("-v2", StringComparison.Ordinal) ? PaperRows.Of(name) ?? "–" : "–";
+    /// <summary>The paper's table is about version 2 of D4RL's data; what Tilt makes after it is shown with the same row.</summary>
+    private static string PaperRowOf(string name) =>
+        D4rlTask.Exactly(name) is not null && !name.EndsWith("-v2", StringComparison.Ordinal)
+            ? "–"
+            : PaperRows.Of(name) ?? "–";
 
     private static Table Algorithms()
     {
@@ -213,6 +264,7 @@ internal static class List
             new TableColumn("observation_size", "S"),
             new TableColumn("action_size", "A"),
             new TableColumn("maximum_steps", "steps"),
+            new TableColumn("paper_rows", "rows of the paper"),
             new TableColumn("random_return", "random", "0.##"),
             new TableColumn("expert_return", "expert", "0.##")
         );
@@ -224,6 +276,7 @@ internal static class List
                 task.ObservationSize,
                 task.ActionSize,
                 task.MaximumSteps,
+                PaperRows.OfTask(task.Name) is { Count: > 0 } rows ? string.Join(", ", rows) : "–",
                 task.Score?.Random,
                 task.Score?.Expert
             );

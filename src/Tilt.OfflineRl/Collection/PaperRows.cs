@@ -23,6 +23,20 @@ public static class PaperRows
         ["antmaze-large-diverse"] = "Diverse AntMaze-large",
     };
 
+    /// <summary>All rows on a task, their first labels: <c>Medium-Expert, Medium, Medium-Replay</c> for hopper.</summary>
+    /// <param name="task">A task's name.</param>
+    public static IReadOnlyList<string> OfTask(string task) =>
+        [
+            .. Rows.Where(row =>
+                    row.Key == task
+                    || (
+                        Robots.Any(robot => robot.Equals(task, StringComparison.OrdinalIgnoreCase))
+                        && row.Key.StartsWith(task + "-", StringComparison.Ordinal)
+                    )
+                )
+                .Select(row => row.Value.Split(' ')[0]),
+        ];
+
     /// <summary>The row's two labels as printed, or null where the table has none.</summary>
     /// <param name="name">A data set's name; D4RL's version and the prefix of own data sets are left out of account.</param>
     /// <remarks>The table of normalized scores, 15 rows (Lu et al. 2023).</remarks>

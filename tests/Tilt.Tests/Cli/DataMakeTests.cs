@@ -65,6 +65,25 @@ public partial class DataMakeTests
         );
     }
 
+    [Fact]
+    public void Tasks_and_D4rls_sets_are_listed_with_their_rows()
+    {
+        using var tasks = JsonDocument.Parse(CommandLine.Run("list", "tasks", "--json").Output);
+        Assert.Contains(
+            tasks.RootElement.EnumerateArray(),
+            row =>
+                row.GetProperty("name").GetString() == "hopper"
+                && row.GetProperty("meaning").GetString()!.Contains("Medium, Medium-Expert, Medium-Replay")
+        );
+        using var sets = JsonDocument.Parse(CommandLine.Run("list", "d4rl", "--json").Output);
+        var rows = sets
+            .RootElement.EnumerateArray()
+            .ToDictionary(row => row.GetProperty("name").GetString()!, row => row.GetProperty("meaning").GetString()!);
+        Assert.Contains("Play AntMaze-medium", rows["antmaze-medium-play-v2"]);
+        Assert.DoesNotContain("AntMaze-medium;", rows["antmaze-medium-play-v0"]);
+        Assert.Equal(15, rows.Values.Count(text => text.Contains("; –; ") is false));
+    }
+
     [Theory]
     [InlineData(2, 130)]
     [InlineData(15, 143)]
