@@ -34,6 +34,16 @@ public static partial class Tasks
         Ball("maze2d-medium-dense", MazeMaps.PointMedium, 600, dense: true, new(44.264742, 297.4552547777125)),
         Ball("maze2d-large-dense", MazeMaps.PointLarge, 800, dense: true, new(30.569041, 303.4857382709002)),
         Ball("maze2d-open-dense", MazeMaps.PointOpen, 150, dense: true, new(11.17817, 27.166538620695782)),
+        new()
+        {
+            Name = "ant-goal",
+            Summary = "walk AntMaze's ant from goal to goal on open ground",
+            ObservationSize = 29,
+            ActionSize = 8,
+            MaximumSteps = 1000,
+            ControlSeconds = 0.1,
+            Maker = task => new AntGoal(task),
+        },
         Robot("Hopper-v4", "Gymnasium's hopper", 11, 3, 0.008, null, Exact, MakeHopper),
         Robot("HalfCheetah-v4", "Gymnasium's half cheetah", 17, 6, 0.05, null, Exact, MakeHalfCheetah),
         Robot("Walker2d-v4", "Gymnasium's walker", 17, 6, 0.008, null, Exact, MakeWalker2d),
