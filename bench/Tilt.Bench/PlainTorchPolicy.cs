@@ -140,7 +140,7 @@ internal sealed class PlainTorchPolicy : IDisposable
             _dense2.call(_dense1.call(x) + _time.call(t)) + _modify.call(x);
     }
 
-    private sealed class ScoreNet : nn.Module<Tensor, Tensor, Tensor, Tensor>
+    internal sealed class ScoreNet : nn.Module<Tensor, Tensor, Tensor, Tensor>
     {
         private readonly Sequential _embed = nn.Sequential(new PlainTorch.Fourier(), nn.Linear(32, 32));
         private readonly Sequential _state;
@@ -175,7 +175,7 @@ internal sealed class PlainTorchPolicy : IDisposable
         }
     }
 
-    private sealed class GuidanceNet : nn.Module<Tensor, Tensor, Tensor, Tensor>
+    internal sealed class GuidanceNet : nn.Module<Tensor, Tensor, Tensor, Tensor>
     {
         private readonly Sequential _embed = nn.Sequential(new PlainTorch.Fourier(), nn.Linear(32, 32));
         private readonly Sequential _layers;

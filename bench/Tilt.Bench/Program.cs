@@ -3,7 +3,23 @@ using Tilt.Bench;
 using Tilt.Model;
 
 NativeRuntime.Prepare();
-string[] verbs = ["W1", "W2", "W5", "W6", "policy", "curves", "memory", "cep2d", "environments", "fuzz", "data"];
+string[] verbs =
+[
+    "W1",
+    "W2",
+    "W3",
+    "W4",
+    "W5",
+    "W6",
+    "policy",
+    "curves",
+    "action-curves",
+    "memory",
+    "cep2d",
+    "environments",
+    "fuzz",
+    "data",
+];
 try
 {
     var verb = args.FirstOrDefault("help");
@@ -13,6 +29,9 @@ try
         case "W1" or "W2":
             TrainingSteps.Compare(verb, rest);
             return 0;
+        case "W3" or "W4":
+            ActionTraining.Compare(verb, rest);
+            return 0;
         case "W5":
             return Acting.Support(rest);
         case "W6":
@@ -21,6 +40,9 @@ try
             return Acting.Save(rest);
         case "curves":
             LossCurves.Print(rest);
+            return 0;
+        case "action-curves":
+            ActionTraining.Curves(rest);
             return 0;
         case "memory":
             return SteadyMemory.Check(rest);
@@ -38,10 +60,13 @@ try
                 Tilt.Bench VERB [options]
                   W1 [rounds]      score step against the same step in plain TorchSharp, interleaved; prints the ratio
                   W2 [rounds]      the same for the contrastive guidance step
+                  W3 [rounds]      behavior step, the same way
+                  W4 [rounds]      critic and guidance step, the same way
                   W5 [rounds]      support actions of 256 states
                   W6 [rounds]      guided actions of 1 and of 50 states
                   policy FILE      writes a policy of W6's networks, weights drawn, to try deployments with
                   curves [steps]   evaluation loss of W1 in fp32 and bf16, two seeds
+                  action-curves [steps [FILE]]   the same for W3, on the actions of a data file
                   memory [steps]   resident memory and live tensors over W1 steps
                   cep2d [FILE [SEEDS [TASK…]]]   the table of the 2-D experiment; goes on where FILE ends
                   fuzz [N [SEED [KIND]]]   reads N mutated data files (hdf5, csv, npz): each read or refused, within bounds

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Tilt.Diffusion;
 using Tilt.Energy;
 using Tilt.Model;
@@ -32,44 +31,8 @@ internal static class TrainingSteps
             ("Tilt, fp32", () => InPrecision(Precision.Float32, own)),
             ("Tilt, bf16", () => InPrecision(Precision.BFloat16, own)),
         };
-        Console.WriteLine(
-            $"{workload}: batch {Batch}, {get_num_threads()} threads, bf16 {(MixedPrecision.IsNative ? "native" : "emulated")}, "
-                + $"{rounds} interleaved rounds of {StepsPerRound} steps, ms per step"
-        );
-
-        var wall = contestants.Select(_ => new List<double>()).ToArray();
-        var cpu = contestants.Select(_ => new List<double>()).ToArray();
-        for (var round = -1; round < rounds; round++)
-        {
-            for (var i = 0; i < contestants.Length; i++)
-            {
-                var used = Environment.CpuUsage.TotalTime;
-                for (var step = 0; step < StepsPerRound; step++)
-                {
-                    var clock = Stopwatch.StartNew();
-                    contestants[i].Step();
-                    if (round >= 0)
-                    {
-                        wall[i].Add(clock.Elapsed.TotalMilliseconds);
-                    }
-                }
-                if (round >= 0)
-                {
-                    cpu[i].Add((Environment.CpuUsage.TotalTime - used).TotalMilliseconds / StepsPerRound);
-                }
-            }
-        }
-        for (var i = 0; i < contestants.Length; i++)
-        {
-            Console.WriteLine(
-                $"  {contestants[i].Name, -24} minimum {Ratio(wall, i, Enumerable.Min)}   median {Ratio(wall, i, Median)}   "
-                    + $"processor time, median {Ratio(cpu, i, Median)}"
-            );
-        }
+        Race.Run($"{workload}: batch {Batch}", contestants, rounds, StepsPerRound);
     }
-
-    private static string Ratio(List<double>[] times, int which, Func<IEnumerable<double>, double> of) =>
-        $"{of(times[which]), 7:f2} ({of(times[0]) / of(times[which]):f2}x)";
 
     /// <summary>One step of W1 in Tilt: everything a training loop does but logging.</summary>
     public static Action ScoreStep(NoiseModel model, Adam adam, Tensor data, RandomStreams streams) =>
@@ -142,11 +105,9 @@ internal static class TrainingSteps
         }
     }
 
-    private static void InPrecision(Precision precision, Action step)
+    public static void InPrecision(Precision precision, Action step)
     {
         using var products = MixedPrecision.Use(precision);
         step();
     }
-
-    private static double Median(IEnumerable<double> values) => values.Order().ElementAt(values.Count() / 2);
 }

@@ -25,6 +25,7 @@ internal static class VerbCatalogue
             terminal,
             Doctor.Verb(terminal),
             Train.Verb(terminal),
+            Eval.Verb(terminal),
             Certify.Verb(terminal),
             Sample.Verb(terminal),
             Report.Verb(terminal),

@@ -21,20 +21,20 @@ internal static class Demo
     {
         var verb = new Verb(
             "demo",
-            "Trains on a 2-D data set, certifies every method against the exact answer and writes a page with the figures.",
+            "Two parts, a page each: exact guidance on a 2-D data set with its certificate, and a policy learned from logged data.",
             "./tilt demo",
-            "./tilt demo 2d --task swissroll"
+            "./tilt demo rl"
         );
         var part = new Argument<string?>("PART")
         {
-            Description = "2d, the only part so far",
+            Description = "2d or rl [both, one after the other]",
             Arity = ArgumentArity.ZeroOrOne,
             CustomParser = result =>
             {
                 var typed = result.Tokens.Count > 0 ? result.Tokens[0].Value : null;
-                if (typed is not (null or "2d"))
+                if (typed is not (null or "2d" or "rl"))
                 {
-                    result.AddError(Suggest.Unknown("part", typed, ["2d"]).Message);
+                    result.AddError(Suggest.Unknown("part", typed, ["2d", "rl"]).Message);
                 }
                 return typed;
             },
@@ -52,9 +52,16 @@ internal static class Demo
         }
         verb.SetAction(parsed =>
         {
+            var chosen = parsed.GetValue(part);
+            if (chosen == "rl")
+            {
+                DemoRl.Run(terminal, parsed.GetValue(seed), parsed.GetValue(steps), parsed.GetValue(output));
+                return 0;
+            }
             string[] tasks = parsed.GetValue(all)
                 ? [.. ToyDatasets.Paper.Select(known => known.Name)]
                 : [parsed.GetValue(task)!];
+            var root = parsed.GetValue(output);
             foreach (var one in tasks)
             {
                 var options = TrainCep2d.Resolve(
@@ -66,12 +73,21 @@ internal static class Demo
                     parsed.GetValue(steps),
                     parsed.GetValue(set)!
                 );
-                var root = parsed.GetValue(output);
                 var folder =
                     root is null ? Path.Combine("runs", one, "demo", $"seed-{options.Seed}")
                     : tasks.Length == 1 ? root
                     : Path.Combine(root, one);
                 Run(terminal, options, folder);
+            }
+            if (chosen is null && !parsed.GetValue(all))
+            {
+                terminal.Line();
+                DemoRl.Run(
+                    terminal,
+                    parsed.GetValue(seed),
+                    parsed.GetValue(steps),
+                    root is null ? null : Path.Combine(root, "rl")
+                );
             }
             return 0;
         });

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Tilt.Cli.Reports;
+using Tilt.Runs;
 using Tilt.Toys;
 
 namespace Tilt.Cli.Verbs;
@@ -13,9 +14,9 @@ internal static class Report
     {
         var verb = new Verb(
             "report",
-            "Draws the figures of a run and writes its page, report.html; certifies it first where that has not been done.",
+            "Draws the figures of a run and writes its page, report.html; a 2-D run is certified first where that has not been done.",
             "./tilt report runs/8gaussians/cep2d-cep/seed-0",
-            "./tilt report runs/*/cep2d-cep/seed-0"
+            "./tilt report runs/hopper-medium-replay/qgpo/seed-*"
         );
         var runs = CommonOptions.Runs();
         verb.Add(runs);
@@ -23,6 +24,11 @@ internal static class Report
         {
             foreach (var run in parsed.GetValue(runs)!)
             {
+                if (IsQgpo(run))
+                {
+                    terminal.Line(new QgpoReport(run).Write(terminal.Remark));
+                    continue;
+                }
                 using var model = Cep2dModel.Load(run, terminal.Remark);
                 var path = new Cep2dReport(run, model, CertificateOf(run, model, terminal)).Write(terminal.Remark);
                 terminal.Line(path);
@@ -31,6 +37,9 @@ internal static class Report
         });
         return verb;
     }
+
+    /// <summary>A run of QGPO has its options; the 2-D experiment has others.</summary>
+    private static bool IsQgpo(string run) => RunReader.Open(run).OptionsNode().ContainsKey("criticSteps");
 
     private static Certificate CertificateOf(string run, Cep2dModel model, Terminal terminal)
     {

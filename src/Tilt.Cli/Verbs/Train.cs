@@ -12,9 +12,10 @@ internal static class Train
             "train",
             "Trains a model into a run's folder, or goes on where it stopped.",
             "./tilt train cep2d --task 8gaussians",
-            "./tilt train cep2d --task moons --method mse --steps 500"
+            "./tilt train qgpo --task maze2d-umaze --preset demo"
         );
         verb.Add(TrainCep2d.Verb(terminal));
+        verb.Add(TrainQgpo.Verb(terminal));
         verb.SetAction(ParseResultAction);
         return verb;
 

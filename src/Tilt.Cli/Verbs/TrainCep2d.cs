@@ -211,7 +211,7 @@ internal static class TrainCep2d
         return seconds;
     }
 
-    private static string Time(double seconds)
+    public static string Time(double seconds)
     {
         var span = TimeSpan.FromSeconds(seconds);
         return seconds < 120 ? seconds.ToString("0.0", CultureInfo.InvariantCulture) + " s"

@@ -87,10 +87,14 @@ public static class ContrastiveEnergyPrediction
         using var scope = NewDisposeScope();
 
         var levels = ForwardProcess.Levels(schedule, time, x0);
-        var xt = ForwardProcess.Noised(levels, x0, noise).flatten(0, 1);
-        // One t (or condition) for everything stays one row: the network repeats it after embedding it.
-        var told = b == 1 ? levels.NetworkTime : levels.NetworkTime.repeat_interleave(k);
-        var given = b == 1 ? condition : condition?.repeat_interleave(k, dim: 0);
+        var xt = ForwardProcess.Noised(levels, x0, noise);
+        if (b == 1)
+        {
+            // One t and one condition for everything stay one row: the network repeats them after embedding them.
+            return network.call(xt.squeeze(0), levels.NetworkTime, condition).reshape(1, k).MoveToOuterDisposeScope();
+        }
+        // What the K samples of a condition share stays one row of [B, 1, …]: it passes the first layer once, not K times.
+        var (told, given) = (levels.NetworkTime.unsqueeze(1), condition?.unsqueeze(1));
         return network.call(xt, told, given).reshape(b, k).MoveToOuterDisposeScope();
     }
 

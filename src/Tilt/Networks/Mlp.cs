@@ -51,11 +51,13 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
         return Through(x, _layers[0].weight, _layers[0].bias!).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The last layer's values for inputs that lie side by side; some may be one row that all share.</summary>
-    /// <param name="parts">[B, k] or [1, k] each; their widths add up to the input width.</param>
+    /// <summary>The last layer's values for inputs that lie side by side; some may be shared by several rows.</summary>
+    /// <param name="parts">
+    /// [B, k] or [1, k] each; their widths add up to the input width. Or [B, K, k] and [B, 1, k]: what the K rows of a group share.
+    /// </param>
     /// <remarks>
     /// What all rows share passes the first layer once and joins the bias: with one t for a batch, as in guidance steps and in
-    /// sampling, that is most of the first layer.
+    /// sampling, that is most of the first layer. What the rows of a group share passes it once per group.
     /// </remarks>
     public Tensor Join(params ReadOnlySpan<Tensor> parts)
     {
@@ -65,6 +67,11 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
         var (own, ownWeights) = (new List<Tensor>(), new List<Tensor>());
         var (shared, sharedWeights) = (new List<Tensor>(), new List<Tensor>());
         long column = 0;
+        long rows = 1;
+        foreach (var part in parts)
+        {
+            rows = part.shape[^1] == 0 ? rows : Math.Max(rows, part.numel() / part.shape[^1]);
+        }
         foreach (var part in parts)
         {
             if (part.shape[^1] == 0)
@@ -72,14 +79,23 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
                 continue;
             }
             var columns = weight.narrow(1, column, part.shape[^1]);
-            var oneRow = part.numel() == part.shape[^1];
-            (oneRow ? shared : own).Add(part);
-            (oneRow ? sharedWeights : ownWeights).Add(columns);
+            var isShared = part.numel() / part.shape[^1] < rows;
+            (isShared ? shared : own).Add(part);
+            (isShared ? sharedWeights : ownWeights).Add(columns);
             column += part.shape[^1];
         }
         if (own.Count == 0 || shared.Count == 0)
         {
             return Through(Rows.Join(parts), weight, bias).MoveToOuterDisposeScope();
+        }
+        if (shared.Any(part => part.numel() > part.shape[^1]))
+        {
+            var z = nn.functional.linear(Rows.Join([.. own]), cat(ownWeights, 1));
+            for (var i = 0; i < shared.Count; i++)
+            {
+                z = z + nn.functional.linear(shared[i], sharedWeights[i], i == 0 ? bias : null);
+            }
+            return After(z).MoveToOuterDisposeScope();
         }
         var common = Rows.Join([.. shared]).reshape(1, -1);
         var shifted = nn.functional.linear(common, cat(sharedWeights, 1), bias).squeeze(0);
@@ -102,6 +118,26 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
         foreach (var layer in _layers.AsSpan(1))
         {
             h = layer.call(Act(h));
+        }
+        return _inside ? Act(h) : h;
+    }
+
+    /// <summary>The layers after the first, for values that have passed it.</summary>
+    private Tensor After(Tensor z)
+    {
+        var h = Act(z);
+        if (MixedPrecision.Covers(h) && (_inside || _layers.Length > 2))
+        {
+            var layers = new (Tensor, Tensor)[_layers.Length - 1];
+            for (var i = 1; i < _layers.Length; i++)
+            {
+                layers[i - 1] = (_layers[i].weight, _layers[i].bias!);
+            }
+            return BFloat16Stack.Apply(h, layers, new(_activation, false, !_inside, ActivateLast: _inside));
+        }
+        for (var i = 1; i < _layers.Length; i++)
+        {
+            h = _layers[i].call(i == 1 ? h : Act(h));
         }
         return _inside ? Act(h) : h;
     }

@@ -47,6 +47,26 @@ public static class ModuleTensors
     public static void CopyFrom(this nn.Module module, nn.Module source) =>
         module.Load(source.NamedTensors().ToDictionary(pair => pair.Name, pair => pair.Value));
 
+    /// <summary>Moves every trainable weight a share of the way toward those of a module of the same make, as target networks do.</summary>
+    /// <param name="module">The module that follows: θ′ ← θ′ + rate·(θ − θ′).</param>
+    /// <param name="source">The module it follows. Left as it is.</param>
+    /// <param name="rate">The share, in [0, 1].</param>
+    public static void Follow(this nn.Module module, nn.Module source, double rate)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        foreach (var (target, (name, weight)) in module.NamedParameters().Zip(source.NamedParameters()))
+        {
+            if (target.Name != name)
+            {
+                throw new ArgumentException(
+                    $"'{target.Name}' cannot follow '{name}': the modules are of different make."
+                );
+            }
+            target.Value.lerp_(weight, rate);
+        }
+    }
+
     /// <summary>Overwrites named tensors in place with those of the same names.</summary>
     internal static void LoadInto(
         IReadOnlyList<(string Name, Tensor Value)> targets,

@@ -2,19 +2,44 @@ using TorchSharp.Modules;
 
 namespace Tilt.Networks;
 
+/// <summary>The shape of a <see cref="ResidualScoreNetwork"/>.</summary>
+public sealed record ResidualScoreShape
+{
+    /// <summary>Units of the outermost blocks.</summary>
+    /// <value>512 (code).</value>
+    public long Wide { get; init; } = 512;
+
+    /// <summary>Units of the blocks inside those.</summary>
+    /// <value>256 (code).</value>
+    public long Middle { get; init; } = 256;
+
+    /// <summary>Units of the innermost blocks.</summary>
+    /// <value>128 (code).</value>
+    public long Narrow { get; init; } = 128;
+
+    /// <summary>Units of the joint embedding of state and time.</summary>
+    /// <value>128 (code).</value>
+    public long Embedding { get; init; } = 128;
+
+    /// <summary>The smaller shape of the presets <c>quick</c> and <c>demo</c>: half of every width, a fourth of the work.</summary>
+    public static ResidualScoreShape Half { get; } =
+        new()
+        {
+            Wide = 256,
+            Middle = 128,
+            Narrow = 64,
+            Embedding = 64,
+        };
+}
+
 /// <summary>The paper's score network for actions, a U-shaped residual MLP: a_t, t and the state in, h = σ_t·score out.</summary>
 /// <remarks>
-/// Widths 512, 256, 128, 128, 256, 512; each block also sees m, an embedding of state and time, and the upward blocks see the
+/// Widths 512, 256, 128, 128, 256, 512 unless a <see cref="ResidualScoreShape"/> says otherwise; each block also sees m, an embedding of state and time, and the upward blocks see the
 /// downward ones of the same width (cep.md §11c). h, not the score, is what comes out: h ≈ −ε, and the score is h/σ_t.
 /// 1 634 278 trainable weights for A = 6, S = 17.
 /// </remarks>
 public sealed class ResidualScoreNetwork : Network
 {
-    private const long Wide = 512;
-    private const long Middle = 256;
-    private const long Narrow = 128;
-    private const long Embedded = 128;
-
     private readonly FourierTimeEmbedding _embed;
     private readonly Linear _state;
     private readonly Mlp _joint;
@@ -26,24 +51,38 @@ public sealed class ResidualScoreNetwork : Network
     private readonly ResidualBlock _up2;
     private readonly Linear _last;
 
-    /// <summary>The network with drawn weights.</summary>
+    /// <summary>The network in the authors' size, weights drawn.</summary>
     /// <param name="actionDimensions">A.</param>
     /// <param name="observationDimensions">S.</param>
     /// <param name="generator">Where the draws come from.</param>
     public ResidualScoreNetwork(long actionDimensions, long observationDimensions, Generator generator)
+        : this(actionDimensions, observationDimensions, new(), generator) { }
+
+    /// <summary>The network with drawn weights.</summary>
+    /// <param name="actionDimensions">A.</param>
+    /// <param name="observationDimensions">S.</param>
+    /// <param name="shape">Its widths.</param>
+    /// <param name="generator">Where the draws come from.</param>
+    public ResidualScoreNetwork(
+        long actionDimensions,
+        long observationDimensions,
+        ResidualScoreShape shape,
+        Generator generator
+    )
         : base(nameof(ResidualScoreNetwork))
     {
+        var (wide, middle, narrow, embedded) = (shape.Wide, shape.Middle, shape.Narrow, shape.Embedding);
         (Dimensions, ConditionDimensions) = (actionDimensions, observationDimensions);
         _embed = new(generator);
         _state = Initialize.Linear(observationDimensions, _embed.Width, generator);
-        _joint = new([2 * _embed.Width, Embedded, Embedded], Activation.Silu, generator);
-        _down1 = new(actionDimensions, Wide, Embedded, generator, first: true);
-        _down2 = new(Wide, Middle, Embedded, generator);
-        _down3 = new(Middle, Narrow, Embedded, generator);
-        _bottom = new(Narrow, Narrow, Embedded, generator);
-        _up3 = new(2 * Narrow, Middle, Embedded, generator);
-        _up2 = new(2 * Middle, Wide, Embedded, generator);
-        _last = Initialize.Linear(2 * Wide, actionDimensions, generator);
+        _joint = new([2 * _embed.Width, embedded, embedded], Activation.Silu, generator);
+        _down1 = new(actionDimensions, wide, embedded, generator, first: true);
+        _down2 = new(wide, middle, embedded, generator);
+        _down3 = new(middle, narrow, embedded, generator);
+        _bottom = new(narrow, narrow, embedded, generator);
+        _up3 = new(2 * narrow, middle, embedded, generator);
+        _up2 = new(2 * middle, wide, embedded, generator);
+        _last = Initialize.Linear(2 * wide, actionDimensions, generator);
 
         register_module("embed", _embed);
         register_module("pre_sort_condition", nn.Sequential(("0", nn.Sequential(("dense", _state)))));

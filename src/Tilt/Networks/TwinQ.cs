@@ -44,6 +44,20 @@ public sealed class TwinQ : nn.Module<Tensor, Tensor, Tensor>
         return minimum(first, second).MoveToOuterDisposeScope();
     }
 
+    /// <summary>min(Q₁, Q₂) of several actions in each state, [B, K].</summary>
+    /// <param name="actions">K actions of each state, [B, K, A].</param>
+    /// <param name="observations">The states, [B, S]. Each passes the first layer once, not K times.</param>
+    public Tensor Values(Tensor actions, Tensor observations)
+    {
+        Expect.Shape(actions, observations.shape[0], -1, ActionDimensions);
+        using var scope = NewDisposeScope();
+
+        var states = observations.unsqueeze(1);
+        return minimum(_first.Join(actions, states), _second.Join(actions, states))
+            .squeeze(-1)
+            .MoveToOuterDisposeScope();
+    }
+
     /// <summary>Q₁ and Q₂, each [B].</summary>
     /// <param name="action">Actions, [B, A].</param>
     /// <param name="observation">Observations, [B, S].</param>

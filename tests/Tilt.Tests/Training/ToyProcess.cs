@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using Tilt.Runs;
+using Tilt.Tests.OfflineRl.Algorithms;
 using Tilt.Tests.Training;
 using Tilt.Training;
 
@@ -17,6 +18,10 @@ internal static class StartupHook
         if (Environment.GetEnvironmentVariable(ToyProcess.FolderVariable) is { } folder)
         {
             Environment.Exit(ToyProcess.Train(folder));
+        }
+        if (Environment.GetEnvironmentVariable(QgpoSample.FolderVariable) is { } run)
+        {
+            Environment.Exit(QgpoSample.TrainAsChild(run));
         }
     }
 }

@@ -1,0 +1,420 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using Tilt.Cli.Progress;
+using Tilt.Environments;
+using Tilt.Environments.Simulation;
+using Tilt.Networks;
+using Tilt.OfflineRl.Algorithms;
+using Tilt.OfflineRl.Collection;
+using Tilt.OfflineRl.Data;
+using Tilt.Runs;
+using Tilt.Training;
+
+namespace Tilt.Cli.Verbs;
+
+/// <summary><c>tilt train qgpo</c>: from logged data to a policy that acts.</summary>
+internal static class TrainQgpo
+{
+    /// <summary>The file in a run's folder that holds <see cref="QgpoDiagnostics"/>.</summary>
+    public const string DiagnosticsName = "diagnostics.json";
+
+    /// <summary>The file in samples/ that holds states and actions of the data, for pages made without the data.</summary>
+    public const string StatesName = "states.safetensors";
+
+    private const int DiagnosticStates = 256;
+    private const int SavedStates = 1024;
+
+    /// <summary>The verb.</summary>
+    public static Verb Verb(Terminal terminal)
+    {
+        var verb = new Verb(
+            "qgpo",
+            "Learns a policy from logged data: behavior by diffusion, a critic in its support, guidance by CEP.",
+            "./tilt train qgpo --task hopper-medium-replay",
+            "./tilt train qgpo --task maze2d-umaze --preset demo"
+        );
+        var task = new Option<string?>("--task")
+        {
+            HelpName = "NAME",
+            Description = "the data set, which names the environment too; 'list data' tells",
+        };
+        var data = DataOption();
+        var fields = DataVerbs.Fields();
+        var limit = DataVerbs.EpisodeSteps();
+        var preset = CommonOptions.Preset(QgpoOptions.Presets, "quick");
+        var methods = Methods();
+        var beta = new Option<double?>("--beta")
+        {
+            HelpName = "X",
+            Description = "inverse temperature β of the policy [3; maze2d: 10]",
+        };
+        var most = new Option<double?>("--beta-max")
+        {
+            HelpName = "X",
+            Description = "train a dial for every β up to this",
+        };
+        var seed = CommonOptions.Seed();
+        var steps = CommonOptions.Steps();
+        var set = CommonOptions.Set();
+        var output = CommonOptions.Out("the run's folder [runs/TASK/qgpo/seed-N]");
+        var cache = Cache();
+        var dryRun = CommonOptions.DryRun();
+        foreach (
+            var option in new Option[]
+            {
+                task,
+                data,
+                fields,
+                limit,
+                preset,
+                methods,
+                beta,
+                most,
+                seed,
+                steps,
+                set,
+                output,
+                cache,
+                dryRun,
+            }
+        )
+        {
+            verb.Add(option);
+        }
+        verb.SetAction(parsed =>
+        {
+            var options = Resolve(
+                parsed.GetValue(task),
+                parsed.GetValue(data),
+                parsed.GetValue(preset)!,
+                parsed.GetValue(methods),
+                parsed.GetValue(beta),
+                parsed.GetValue(most),
+                parsed.GetValue(seed),
+                parsed.GetValue(steps),
+                parsed.GetValue(set)!
+            );
+            var folder = parsed.GetValue(output) ?? DefaultFolder(options);
+            options = AsBegun(options, folder, parsed.GetValue(set)!);
+            using var recorded = Open(options, parsed.GetValue(data), parsed.GetValue(fields)!);
+            var transitions = Transitions(options, recorded, parsed.GetValue(limit));
+            if (parsed.GetValue(dryRun))
+            {
+                return DryRun(terminal, options, transitions, folder);
+            }
+            Train(terminal, options, transitions, folder, parsed.GetValue(cache)!);
+            return 0;
+        });
+        return verb;
+    }
+
+    /// <summary><c>--data</c>: a file instead of the data set's own.</summary>
+    public static Option<string?> DataOption() =>
+        new("--data") { HelpName = "FILE", Description = "the data: .hdf5, .npz or .csv [the data set's file]" };
+
+    /// <summary><c>--cache</c>: where support actions are kept for other runs.</summary>
+    public static Option<string> Cache() =>
+        new("--cache")
+        {
+            HelpName = "FOLDER",
+            Description = "keeps support actions for runs that share them; may be deleted [cache]",
+            DefaultValueFactory = _ => "cache",
+        };
+
+    /// <summary><c>--method</c>: one or several with commas, or <c>all</c>.</summary>
+    public static Option<string[]?> Methods() =>
+        new("--method", "-m")
+        {
+            HelpName = "NAME,…",
+            Description =
+                $"how the energy is had: {string.Join(", ", ActionGuidance.Names)}; several with commas [cep]",
+            CustomParser = result =>
+            {
+                var typed = result.Tokens[0].Value;
+                foreach (var word in typed.Split(','))
+                {
+                    if (!ActionGuidance.Names.Contains(word))
+                    {
+                        result.AddError(Suggest.Unknown("method", word, ActionGuidance.Names).Message);
+                        break;
+                    }
+                }
+                return [.. typed.Split(',').Distinct()];
+            },
+        };
+
+    /// <summary>The options that a command line asks for.</summary>
+    public static QgpoOptions Resolve(
+        string? task,
+        string? data,
+        string preset,
+        IReadOnlyList<string>? methods,
+        double? beta,
+        double? most,
+        long seed,
+        long? steps,
+        IReadOnlyDictionary<string, string> set
+    )
+    {
+        if (task is null && data is null)
+        {
+            throw TiltException.Usage(
+                "nothing to learn from: name a data set, as in --task hopper-medium-replay, or a file, as in --data log.csv."
+            );
+        }
+        var name = task ?? Path.GetFileNameWithoutExtension(data)!;
+        if (task is not null && data is null && EnvironmentOf(task) is null && !File.Exists(DataFiles.OwnFile(task)))
+        {
+            // The file is looked for later; a misspelled task is the likelier mistake.
+            if (D4rlTask.Find(task) is null && DataRecipes.TryNamed(task) is null)
+            {
+                throw Suggest.Unknown("task", task, [.. DataRecipes.Names, .. D4rlTask.Names]);
+            }
+        }
+        var options = QgpoOptions.For(preset, name) with { Seed = seed };
+        if (methods is { Count: > 0 })
+        {
+            options = options with { Methods = methods };
+        }
+        options = options with { Beta = beta ?? options.Beta, BetaMax = most ?? options.BetaMax };
+        if (steps is { } count)
+        {
+            options = options with
+            {
+                BehaviorSteps = count,
+                CriticSteps = count,
+                GuidanceSteps = options.Interleaved ? 2 * count : count,
+            };
+        }
+        options = OptionRecords.Apply(
+            options,
+            set.Select(pair => $"{pair.Key}={pair.Value}"),
+            QgpoJson.Default.QgpoOptions
+        );
+        options = options with { Precision = options.Precision.Resolve() };
+        options.Check();
+        return options;
+    }
+
+    /// <summary>What a run began with it keeps, whatever this processor would choose.</summary>
+    public static QgpoOptions AsBegun(QgpoOptions options, string folder, IReadOnlyDictionary<string, string> set)
+    {
+        if (!RunReader.Exists(folder))
+        {
+            return options;
+        }
+        var stored = RunReader.Open(folder).Options(QgpoJson.Default.QgpoOptions);
+        return options with
+        {
+            Precision = set.ContainsKey("precision") ? options.Precision : stored.Precision,
+            Kernels = set.ContainsKey("kernels") ? options.Kernels : stored.Kernels,
+        };
+    }
+
+    /// <summary>Where a run goes when the user names no folder.</summary>
+    public static string DefaultFolder(QgpoOptions options)
+    {
+        var name = "qgpo";
+        if (options.Methods is not ["cep"])
+        {
+            name += "-" + string.Join('-', options.Methods);
+        }
+        if (options.Preset != "quick")
+        {
+            name += "-" + options.Preset;
+        }
+        if (options.BetaMax is { } most)
+        {
+            name += "-dial-" + most.ToString(CultureInfo.InvariantCulture);
+        }
+        return Path.Combine("runs", options.Task, name, $"seed-{options.Seed}");
+    }
+
+    /// <summary>The environment of a data set, by its name with or without D4RL's version; null where there is none.</summary>
+    public static EnvironmentTask? EnvironmentOf(string task)
+    {
+        var bare = task.StartsWith(DataFiles.OwnPrefix, StringComparison.OrdinalIgnoreCase)
+            ? task[DataFiles.OwnPrefix.Length..]
+            : task;
+        foreach (var suffix in new[] { "", "-v2", "-v1", "-v0" })
+        {
+            if (Tasks.TryFind(bare + suffix, out var found))
+            {
+                return found;
+            }
+        }
+        return DataRecipes.TryNamed(bare) is { } recipe ? Tasks.Find(recipe.Task) : null;
+    }
+
+    /// <summary>Opens the data and checks them against the task.</summary>
+    public static RecordedSteps Open(QgpoOptions options, string? data, StepFields fields)
+    {
+        var recorded = RecordedSteps.Open(DataFiles.Find(options.Task, data), new() { Fields = fields });
+        try
+        {
+            if (EnvironmentOf(options.Task) is { } task)
+            {
+                recorded.ExpectSizes(options.Task, task.ObservationSize, task.ActionSize);
+            }
+            return recorded;
+        }
+        catch
+        {
+            recorded.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The transitions of the data.</summary>
+    public static TransitionDataset Transitions(QgpoOptions options, RecordedSteps recorded, int? episodeSteps) =>
+        TransitionDataset.FromSteps(
+            recorded,
+            new()
+            {
+                EpisodeSteps =
+                    episodeSteps ?? (recorded.HasTruncated ? null : EnvironmentOf(options.Task)?.MaximumSteps),
+            }
+        );
+
+    /// <summary>Trains a run to its end and saves its policies and diagnostics.</summary>
+    public static QgpoDiagnostics Train(
+        Terminal terminal,
+        QgpoOptions options,
+        TransitionDataset data,
+        string folder,
+        string? cache
+    )
+    {
+        using var run = RunFolder.Start(folder, options, QgpoJson.Default.QgpoOptions, Manifest(options, data));
+        if (data.Count < options.Batch)
+        {
+            terminal.Remark(
+                $"{data.Count} transitions fill no batch of {options.Batch}: each is drawn several times per step"
+            );
+        }
+        using var training = new Qgpo(
+            options,
+            data,
+            box: EnvironmentOf(options.Task) is null ? null : ActionBox.Unit(data.ActionSize),
+            cache: cache,
+            runFolder: folder
+        );
+        var result = training.Train(run, new TrainerOptions(), TerminalProgress.For(terminal));
+        Save(training.Model, folder, data);
+        using var streams = new RandomStreams(options.Seed);
+        var diagnostics = QgpoDiagnostics.Of(training, data, Math.Min(DiagnosticStates, data.Count), streams);
+        DurableFile.Replace(
+            Path.Combine(folder, DiagnosticsName),
+            JsonSerializer.Serialize(diagnostics, QgpoDiagnosticsJson.Default.QgpoDiagnostics) + "\n"
+        );
+        using var batches = new MinibatchSampler(data, SavedStates, streams, "states");
+        var batch = batches.Next();
+        TensorFile.Save(
+            Path.Combine(run.Folder("samples"), StatesName),
+            [("observations", batch.Observations), ("actions", batch.Actions)]
+        );
+        foreach (var warning in diagnostics.Warnings)
+        {
+            terminal.Remark($"look at this: {warning}");
+        }
+        terminal.Line($"{folder}: {result.Steps} steps in {TrainCep2d.Time(result.Seconds)}");
+        terminal.Remark(
+            EnvironmentOf(options.Task) is null
+                ? $"next: ./tilt report {folder}"
+                : $"next: ./tilt eval {folder}   then   ./tilt report {folder}"
+        );
+        return diagnostics;
+    }
+
+    /// <summary>The manifest of a run that starts or goes on now.</summary>
+    private static RunManifest Manifest(QgpoOptions options, TransitionDataset data) =>
+        RunManifest.Collect(
+            options.Seed,
+            MixedPrecision.Name(options.Precision),
+            [new(Path.GetFileName(data.Recorded.Source), data.Recorded.Sha256, data.Recorded.Count)],
+            EnvironmentOf(options.Task) is not null && Mujoco.Availability.IsAvailable
+                ? [new("mujoco", Mujoco.Version)]
+                : null
+        );
+
+    /// <summary>Writes policy.safetensors, and one more file for each further method that learns.</summary>
+    private static void Save(QgpoModel model, string folder, TransitionDataset data)
+    {
+        var notes = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["algorithm"] = "qgpo",
+            ["data"] = Path.GetFileName(data.Recorded.Source),
+            ["dataSha256"] = data.Recorded.Sha256,
+            ["seed"] = model.Options.Seed.ToString(CultureInfo.InvariantCulture),
+        };
+        var first = model.Options.Methods.FirstOrDefault(model.Learned.Contains);
+        model.Policy(first, notes).Write(Path.Combine(folder, PolicyFile.DefaultName));
+        foreach (var method in model.Learned.Where(method => method != first))
+        {
+            model.Policy(method, notes).Write(PolicyOf(folder, method));
+        }
+    }
+
+    /// <summary>The saved policy of a method that is not the run's first.</summary>
+    public static string PolicyOf(string folder, string method) => Path.Combine(folder, $"policy-{method}.safetensors");
+
+    private static int DryRun(Terminal terminal, QgpoOptions options, TransitionDataset data, string folder)
+    {
+        var table = new Table(new TableColumn("option", "option"), new TableColumn("value", "value"));
+        foreach (var (name, value) in OptionRecords.List(options, QgpoJson.Default.QgpoOptions))
+        {
+            table.Add(name, value);
+        }
+        table.Add("transitions", $"{data.Count}");
+        table.Add("folder", folder);
+        table.Print(terminal);
+        terminal.Line();
+        terminal.Line($"estimated time on this machine: {TrainCep2d.Time(EstimateSeconds(options, data))}");
+        return 0;
+    }
+
+    /// <summary>Times a few steps of each stage, on a few transitions.</summary>
+    private static double EstimateSeconds(QgpoOptions options, TransitionDataset data)
+    {
+        const int Few = 6;
+        const int Transitions = 1024;
+        using var part = Part(data, Math.Min(data.Count, Transitions));
+        using var training = new Qgpo(
+            options with
+            {
+                LearningRateDecay = false,
+                RewardTuning = "none",
+            },
+            TransitionDataset.FromSteps(part)
+        );
+        using var streams = new RandomStreams(options.Seed);
+        var seconds = 0.0;
+        foreach (var stage in training.Stages.Where(stage => stage.Steps > 0))
+        {
+            var isSupport = stage.Name == "support";
+            var trial = stage with { Steps = isSupport ? stage.Steps : Math.Min(stage.Steps, Few) };
+            if (!isSupport)
+            {
+                // The first step compiles.
+                new Trainer(new TrainingState(streams), [trial with { Steps = 1 }]).Run();
+            }
+            var start = TimeProvider.System.GetTimestamp();
+            new Trainer(new TrainingState(streams), [trial]).Run();
+            var took = TimeProvider.System.GetElapsedTime(start).TotalSeconds;
+            seconds += isSupport ? took / part.Count * data.Count : took / trial.Steps * stage.Steps;
+        }
+        return seconds;
+    }
+
+    private static RecordedSteps Part(TransitionDataset data, int count)
+    {
+        var (s, a) = (new float[count * data.ObservationSize], new float[count * data.ActionSize]);
+        for (var k = 0; k < count; k++)
+        {
+            data.Observation(k).CopyTo(s.AsSpan(k * data.ObservationSize));
+            data.Action(k).CopyTo(a.AsSpan(k * data.ActionSize));
+        }
+        return RecordedSteps.FromArrays(s, a, data.Rewards[..count], new bool[count], new bool[count]);
+    }
+}
