@@ -96,16 +96,16 @@ internal sealed class ResidualScoreLayers
                 : new(Identity(width), new float[width]);
             var isInput = name == "down_block1";
             return new(
-                Pack(first, isInput),
-                Pack(second, false),
-                skip is { } layer ? Pack(layer, isInput) : null,
+                Pack(first, isInput, parts),
+                Pack(second, false, [width]),
+                skip is { } layer ? Pack(layer, isInput, parts) : null,
                 packing.Exact(embedded.Weight, embedded.Bias),
                 width
             );
 
-            PackedLinear Pack(Layer layer, bool exact)
+            PackedLinear Pack(Layer layer, bool exact, int[] from)
             {
-                var weight = layer.Inputs == inputs && !isInput ? Side(layer.Weight, parts) : layer.Weight;
+                var weight = exact ? layer.Weight : Side(layer.Weight, from);
                 return exact ? packing.Exact(weight, layer.Bias) : packing.Streamed(weight, layer.Bias);
             }
         }

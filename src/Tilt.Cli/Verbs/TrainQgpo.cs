@@ -349,10 +349,10 @@ internal static class TrainQgpo
             ["seed"] = model.Options.Seed.ToString(CultureInfo.InvariantCulture),
         };
         var first = model.Options.Methods.FirstOrDefault(model.Learned.Contains);
-        model.Policy(first, notes).Write(Path.Combine(folder, PolicyFile.DefaultName));
+        model.PolicyFile(first, notes).Write(Path.Combine(folder, PolicyFile.DefaultName));
         foreach (var method in model.Learned.Where(method => method != first))
         {
-            model.Policy(method, notes).Write(PolicyOf(folder, method));
+            model.PolicyFile(method, notes).Write(PolicyOf(folder, method));
         }
     }
 

@@ -128,11 +128,11 @@ public sealed record QgpoOptions : ICheckedOptions
     /// <value>DPM-Solver++ singlestep, order 2, 15 evaluations, uniform in t (code).</value>
     public SamplerOptions Sampler { get; init; } = SamplerOptions.CepRl;
 
-    /// <summary>Number format of the products of hidden layers while behavior and energies train; critics are always in float32.</summary>
+    /// <summary>Number format of the products of hidden layers while behavior and energies train and support is drawn; critics are float32.</summary>
     /// <value>bf16 where the processor multiplies it natively. Resolved when a run begins and kept on resume.</value>
     public Precision Precision { get; init; } = Precision.Auto;
 
-    /// <summary>The vectors of the kernels that draw support actions; null for the processor's widest.</summary>
+    /// <summary>The vectors of the float32 kernels that draw support actions and act; null for the processor's widest.</summary>
     /// <value>Resolved when a run begins and kept on resume, for other vectors sum in another order.</value>
     public LaneWidth? Kernels { get; init; }
 
@@ -601,16 +601,15 @@ public sealed class Qgpo : IDisposable
     private SupportActions NewSupport()
     {
         _support?.Dispose();
-        var file = Model.BehaviorFile(_options.SupportSampler);
-        var kernels = _options.Kernels ?? Inference.Processor.Lanes;
-        var policy = new Policy(file, new() { Lanes = kernels, Threads = get_num_threads() });
+        var (sampler, identity) = Model.BehaviorSampler(_options.SupportSampler, _options.SupportActions);
         return new(
-            policy,
+            sampler,
+            identity,
             _states,
             _data.ObservationSize,
             _options.SupportActions,
             _streams.SeedOf("support"),
-            $"{file.Hash()} {kernels}",
+            Model.ActionBox,
             _options.ClipSupport,
             _partFile
         );

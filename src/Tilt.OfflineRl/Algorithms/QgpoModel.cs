@@ -1,5 +1,6 @@
 using Tilt.Diffusion;
 using Tilt.Energy;
+using Tilt.Inference;
 using Tilt.Networks;
 using Tilt.OfflineRl.Data;
 using Tilt.Runs;
@@ -250,11 +251,43 @@ public sealed class QgpoModel : IDisposable
     /// <param name="method">A method that learns an energy; null for the behavior model.</param>
     /// <param name="notes">Texts for people.</param>
     /// <remarks>Weights are the averaged ones where the run keeps averages, also before <see cref="UseAverages"/>.</remarks>
-    public PolicyFile Policy(string? method, IReadOnlyDictionary<string, string>? notes = null) =>
+    public PolicyFile PolicyFile(string? method, IReadOnlyDictionary<string, string>? notes = null) =>
         File(method, Options.Sampler, clip: true, notes);
 
-    /// <summary>μ_θ as a policy that draws support actions: not clipped.</summary>
-    internal PolicyFile BehaviorFile(SamplerOptions sampler) => File(null, sampler, clip: false, null);
+    /// <summary>The range of actions.</summary>
+    public ActionBox ActionBox => new(Numbers(_low), Numbers(_high));
+
+    /// <summary>Draws support actions from μ_θ, not clipped, in the run's precision; and what tells the drawing from others.</summary>
+    internal (SupportSampler Sampler, string Identity) BehaviorSampler(SamplerOptions sampler, int count)
+    {
+        var file = File(null, sampler, clip: false, null);
+        if (Options.Precision.Resolve() != Precision.BFloat16)
+        {
+            var kernels = Options.Kernels ?? Inference.Processor.Lanes;
+            var policy = new Policy(file, new() { Lanes = kernels, Threads = get_num_threads() });
+            return (policy.Sample, $"{file.Hash()} float32 {kernels}");
+        }
+        var network = new ResidualScoreNetwork(ActionSize, ObservationSize, Options.BehaviorNetwork, new Generator(0));
+        network.CopyFrom(Behavior);
+        AverageOf("behavior")?.CopyTo(network);
+        var candidates = new CandidateNoise(
+            new(network, Schedule, NoiseModel.Parametrization, NoiseModel.FirstTime),
+            count,
+            Precision.BFloat16
+        );
+        return (Draw, $"{file.Hash()} bf16 {get_num_threads()} threads");
+
+        void Draw(ReadOnlySpan<float> observations, int each, long seed, Span<float> actions)
+        {
+            using var scope = NewDisposeScope();
+            using var generator = new Generator((ulong)seed);
+            var states = observations.Length / ObservationSize;
+            var seen = Seen(tensor(observations.ToArray(), [states, ObservationSize]));
+            var xT = Sampler.Normal([states * each, ActionSize], ScalarType.Float32, null, generator);
+            var drawn = Sampler.Sample(candidates.Given(seen), xT, Schedule, sampler, null);
+            drawn.contiguous().data<float>().CopyTo(actions);
+        }
+    }
 
     /// <summary>Puts the averaged weights in the networks' place. Training cannot go on from there.</summary>
     public void UseAverages()
@@ -393,7 +426,7 @@ public sealed class QgpoModel : IDisposable
             to.CopyFrom(from);
             AverageOf(name)?.CopyTo(to);
         }
-
-        static double[] Numbers(Tensor values) => Array.ConvertAll(values.data<float>().ToArray(), x => (double)x);
     }
+
+    private static double[] Numbers(Tensor values) => Array.ConvertAll(values.data<float>().ToArray(), x => (double)x);
 }

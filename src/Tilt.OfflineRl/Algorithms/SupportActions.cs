@@ -2,11 +2,17 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using Tilt.Inference;
 using Tilt.OfflineRl.Data;
 using Tilt.Runs;
 
 namespace Tilt.OfflineRl.Algorithms;
+
+/// <summary>Draws several actions for each of a batch of observations.</summary>
+/// <param name="observations">[states, S], as recorded.</param>
+/// <param name="count">K.</param>
+/// <param name="seed">Where they are drawn from.</param>
+/// <param name="actions">Receives [states, K, A], not clipped.</param>
+public delegate void SupportSampler(ReadOnlySpan<float> observations, int count, long seed, Span<float> actions);
 
 /// <summary>K actions of each state, drawn from the behavior model once and kept: what critics and guidance compare.</summary>
 /// <remarks>
@@ -20,7 +26,8 @@ public sealed class SupportActions : IDisposable
     public const int ChunkStates = 256;
 
     private readonly UniqueStates _states;
-    private readonly Policy _behavior;
+    private readonly SupportSampler _sampler;
+    private readonly ActionBox _box;
     private readonly long _seed;
     private readonly int _observationSize;
     private readonly bool _clip;
@@ -30,41 +37,42 @@ public sealed class SupportActions : IDisposable
     private int _done;
 
     /// <summary>Support actions as yet undrawn.</summary>
-    /// <param name="behavior">The behavior model. Actions are kept as it gives them, so it should not clip.</param>
+    /// <param name="sampler">Draws from the behavior model.</param>
+    /// <param name="identity">What tells the behavior model, its solver and its kernels from others: part of the key.</param>
     /// <param name="states">The states.</param>
     /// <param name="observationSize">S.</param>
     /// <param name="count">K, actions of each state.</param>
     /// <param name="seed">Where they are drawn from.</param>
-    /// <param name="behaviorHash">What tells the behavior model, its solver and its kernels from others: part of the key.</param>
+    /// <param name="box">The range of actions.</param>
     /// <param name="clip">Whether drawn actions are moved into the box; the cache keeps them as they were drawn.</param>
     /// <param name="partFile">Where chunks are kept while the drawing goes on; null for nowhere.</param>
     public SupportActions(
-        Policy behavior,
+        SupportSampler sampler,
+        string identity,
         UniqueStates states,
         int observationSize,
         int count,
         long seed,
-        string behaviorHash,
+        ActionBox box,
         bool clip,
         string? partFile
     )
     {
-        (_behavior, _states, _observationSize, _seed) = (behavior, states, observationSize, seed);
-        (_clip, _partFile) = (clip, partFile);
+        (_sampler, _states, _observationSize, _seed) = (sampler, states, observationSize, seed);
+        (_box, _clip, _partFile) = (box, clip, partFile);
         Key = ContentHash.Of(
             Encoding.UTF8.GetBytes(
                 string.Join(
                     '\n',
                     "support 1",
-                    behaviorHash,
+                    identity,
                     states.Hash(),
                     count.ToString(CultureInfo.InvariantCulture),
                     seed.ToString(CultureInfo.InvariantCulture)
                 )
             )
         );
-        Actions = zeros([states.Count, count, behavior.ActionDimensions], dtype: ScalarType.Float32)
-            .DetachFromDisposeScope();
+        Actions = zeros([states.Count, count, box.Low.Count], dtype: ScalarType.Float32).DetachFromDisposeScope();
     }
 
     /// <summary>The number of chunks that some states take.</summary>
@@ -199,7 +207,7 @@ public sealed class SupportActions : IDisposable
         using (var rows = Rows(chunk))
         {
             var actions = MemoryMarshal.Cast<byte, float>(rows.bytes);
-            _behavior.Sample(observations, (int)Actions.shape[1], SeedOf(chunk), actions);
+            _sampler(observations, (int)Actions.shape[1], SeedOf(chunk), actions);
             if (actions.ContainsAnyExceptInRange(float.MinValue, float.MaxValue))
             {
                 throw new TiltException(
@@ -288,8 +296,8 @@ public sealed class SupportActions : IDisposable
 
     private (Tensor Low, Tensor High) Box() =>
         (
-            tensor(_behavior.Record.ActionLow.Select(value => (float)value).ToArray()),
-            tensor(_behavior.Record.ActionHigh.Select(value => (float)value).ToArray())
+            tensor(_box.Low.Select(value => (float)value).ToArray()),
+            tensor(_box.High.Select(value => (float)value).ToArray())
         );
 
     private void Count(int chunk)

@@ -169,7 +169,7 @@ public sealed class RunEvaluation : IDisposable
             return PolicyFile.Read(first);
         }
         _model ??= QgpoModel.Load(_run);
-        return _model.Policy(method == PolicyChoice.Behavior ? null : method);
+        return _model.PolicyFile(method == PolicyChoice.Behavior ? null : method);
 
         static bool IsLearned(string name) => ActionGuidance.Named(name).Loss is not null;
     }

@@ -43,7 +43,7 @@ public sealed class QgpoTests : IDisposable
         training.Train();
 
         var file = _folder.File("policy.safetensors");
-        training.Model.Policy(method).Write(file);
+        training.Model.PolicyFile(method).Write(file);
         AssertSameActions(training.Model, Policy.Load(file), method, training.Model.Options.Beta, 1.5);
     }
 
@@ -62,7 +62,7 @@ public sealed class QgpoTests : IDisposable
         training.Train();
 
         var file = _folder.File("policy.safetensors");
-        training.Model.Policy("cep").Write(file);
+        training.Model.PolicyFile("cep").Write(file);
         var policy = Policy.Load(file);
         foreach (var beta in new[] { 0.5, 3, 8 })
         {
@@ -183,6 +183,30 @@ public sealed class QgpoTests : IDisposable
         Assert.Contains("in use by another process", refused.Message);
         process.Kill();
         process.Wait();
+    }
+
+    [Fact]
+    public void In_bf16_the_same_seed_gives_the_same_bits_also_when_stopped()
+    {
+        var options = QgpoSample.Options with { Precision = Precision.BFloat16 };
+        var expected = QgpoSample.TrainIn(_folder.File("whole"), options);
+        var folder = _folder.File("stopped");
+        using (var stop = new CancellationTokenSource())
+        {
+            var hook = new TrainingHook(
+                "stop",
+                1,
+                context =>
+                {
+                    if (context.Step == 28)
+                    {
+                        stop.Cancel();
+                    }
+                }
+            );
+            Assert.Throws<StoppedException>(() => QgpoSample.TrainIn(folder, options, hooks: [hook], stop: stop.Token));
+        }
+        Assert.Equal(expected, QgpoSample.TrainIn(folder, options));
     }
 
     [Fact]
