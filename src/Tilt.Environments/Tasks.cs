@@ -20,6 +20,16 @@ public static partial class Tasks
         Robot("halfcheetah", "run forward", 17, 6, 0.05, new(-280.178953, 12135), Old, MakeHalfCheetah),
         Robot("walker2d", "walk forward on two legs", 17, 6, 0.008, new(1.629008, 4592.3), Old, MakeWalker2d),
         Robot("ant", "run along x on four legs", 111, 8, 0.05, new(-325.6, 3879.7), Old, MakeAnt),
+        new()
+        {
+            Name = "ant-heading",
+            Summary = "walk AntMaze's ant in directions that change",
+            ObservationSize = 27,
+            ActionSize = 8,
+            MaximumSteps = 1000,
+            ControlSeconds = 0.1,
+            Maker = task => new AntHeading(task),
+        },
         Ant("antmaze-umaze", MazeMaps.AntUmaze, 700),
         Ant("antmaze-umaze-diverse", MazeMaps.AntUmaze, 700),
         Ant("antmaze-medium-play", MazeMaps.AntMedium, 1000),

@@ -22,6 +22,7 @@ internal static class DataVerbs
             DataScore.Verb(terminal),
             DataImport.Verb(terminal),
             DataTrainBehavior.Verb(terminal),
+            DataLadder.Verb(terminal),
         };
 
     /// <summary><c>--field FIELD=NAME,…</c>, repeatable: what the file calls a field.</summary>

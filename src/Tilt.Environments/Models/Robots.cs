@@ -26,8 +26,8 @@ internal static class Robots
     /// It differs from the ant that walks in the open by four settings: a time step of 0.02 s, motors that take ±30 N·m without a
     /// gear, and stiffer contacts (solref, solimp). A wall cell becomes a box of 4 × 4 × 2 m.
     /// </remarks>
-    /// <param name="map">The maze.</param>
-    public static string AntMaze(MazeMap map)
+    /// <param name="map">The maze; null for open ground.</param>
+    public static string AntMaze(MazeMap? map)
     {
         var mjcf = Resource("ant");
         var root = mjcf.Root!;
@@ -40,9 +40,9 @@ internal static class Robots
         Inertia.Apply(mjcf, InertiaRule.MuJoCo200);
 
         var world = root.Element("worldbody")!;
-        foreach (var (row, column) in map.Walls)
+        foreach (var (row, column) in map?.Walls ?? [])
         {
-            var (x, y) = AntMazeGeometry.Center(map, row, column);
+            var (x, y) = AntMazeGeometry.Center(map!, row, column);
             world.Add(
                 Box(
                     $"block_{row}_{column}",
