@@ -30,6 +30,9 @@ public sealed class BehaviorLadder
 
     private const string ResourcePrefix = "ladder/";
 
+    // Worth two tenths of the climb between the first and the last step of a training.
+    private const double Lateness = 0.04;
+
     private static readonly Dictionary<string, BehaviorLadder?> s_shipped = new(StringComparer.Ordinal);
 
     /// <summary>A ladder of the given rungs.</summary>
@@ -133,7 +136,8 @@ public sealed class BehaviorLadder
     /// <param name="count">How many, at least 3.</param>
     /// <remarks>
     /// Wanted returns are spread evenly between the first's and the best's, the nearest of them to a third of the best moved there. Among all
-    /// choices in the order of training the one with the least sum of squared differences is taken (dynamic programming).
+    /// choices in the order of training the one with the least sum of costs is taken (dynamic programming): the squared difference from
+    /// the wanted return, as a share of the whole climb, plus a little for lateness, so that of two alike the earlier is taken.
     /// </remarks>
     public BehaviorLadder Thinned(int count)
     {
@@ -152,6 +156,8 @@ public sealed class BehaviorLadder
         var middle = Enumerable.Range(1, count - 2).MinBy(i => Math.Abs(wanted[i] - Expert.Return / 3));
         wanted[middle] = Expert.Return / 3;
 
+        var climb = Math.Max(Expert.Return - Random.Return, 1e-9);
+
         // cost[i][j]: least cost of wanted 0 … i with snapshot j as the i-th rung.
         var cost = new double[count, candidates.Count];
         var before = new int[count, candidates.Count];
@@ -160,7 +166,9 @@ public sealed class BehaviorLadder
             for (var j = 0; j < candidates.Count; j++)
             {
                 cost[i, j] = double.PositiveInfinity;
-                var own = Math.Pow(candidates[j].Return - wanted[i], 2);
+                var own =
+                    Math.Pow((candidates[j].Return - wanted[i]) / climb, 2)
+                    + Lateness * candidates[j].Steps / Expert.Steps;
                 if (i == 0)
                 {
                     cost[i, j] = j == 0 ? own : double.PositiveInfinity;
