@@ -34,8 +34,9 @@ public static class BehaviorTraining
     {
         using var training = new SoftActorCritic(options, Path.Combine(run.Path, ReplayName));
         var folder = run.Folder(SnapshotFolder);
-        if (run.IsNew)
+        if (!File.Exists(SnapshotFile(folder, 0)))
         {
+            // The checkpoint, if there is one, is loaded later: these are the weights at the start.
             using var streams = new RandomStreams(options.Seed);
             Snapshot(training, options, run, folder, 0, streams.SeedOf("snapshot/0"), progress, stop);
         }
@@ -57,13 +58,12 @@ public static class BehaviorTraining
         return new Trainer(
             training.State,
             training.Stages,
-            // A checkpoint is small, for the steps are kept beside it; but it waits for the disk.
             trainer
                 ?? new TrainerOptions
                 {
                     LogEvery = 1000,
                     CheckpointEvery = 0,
-                    CheckpointSeconds = 120,
+                    CheckpointSeconds = options.CheckpointSeconds,
                 },
             run,
             progress,

@@ -51,6 +51,11 @@ internal sealed class ReplayMemory : IDisposable
         ReadOnlySpan<float> nextObservation
     )
     {
+        if (Count == 0)
+        {
+            // What a start that never reached a checkpoint left behind.
+            _file?.SetLength(0);
+        }
         var row = NewRow();
         observation.CopyTo(row);
         action.CopyTo(row[_observations..]);

@@ -79,6 +79,11 @@ public sealed record SoftActorCriticOptions : ICheckedOptions
     [MayChangeOnResume]
     public int SnapshotEpisodes { get; init; } = 10;
 
+    /// <summary>Seconds from one checkpoint to the next. It is small, for the steps are kept beside it, but it waits for the disk.</summary>
+    /// <value>120.</value>
+    [MayChangeOnResume]
+    public double CheckpointSeconds { get; init; } = 120;
+
     /// <summary>Whether environment steps run on a thread of their own while the networks are updated. Changes no result.</summary>
     /// <value>True.</value>
     [MayChangeOnResume]
@@ -100,6 +105,7 @@ public sealed record SoftActorCriticOptions : ICheckedOptions
         AtLeast(nameof(ReplayCapacity), ReplayCapacity, 1);
         AtLeast(nameof(SnapshotEvery), SnapshotEvery, 1);
         AtLeast(nameof(SnapshotEpisodes), SnapshotEpisodes, 1);
+        Within(nameof(CheckpointSeconds), CheckpointSeconds, 0.001, 1e6);
         Within(nameof(Discount), Discount, 0, 1);
         Within(nameof(TargetRate), TargetRate, 0, 1);
         Within(nameof(LearningRate), LearningRate, 0, 1);
