@@ -7,11 +7,7 @@ public static class DataRecipes
 {
     /// <summary>In the order of listings.</summary>
     public static IReadOnlyList<DataRecipe> All { get; } =
-    [
-        .. LocomotionRecipes.All,
-        .. Maze2dRecipes.All,
-        .. AntMazeRecipes.All,
-    ];
+    [.. LocomotionRecipes.All, .. Maze2dRecipes.All, .. AntMazeRecipes.All];
 
     /// <summary>Their names.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(recipe => recipe.Name)];
