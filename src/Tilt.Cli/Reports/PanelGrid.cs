@@ -182,12 +182,22 @@ internal sealed class PanelGrid
         }
     }
 
+    /// <summary>The size of a title above a panel: smaller where it would reach into the neighbour's.</summary>
+    internal float TitleSize(string title)
+    {
+        var room = PanelWidth + ColumnGap - 6;
+        return FigureStyle.LabelSize * Math.Min(1, room / FigureStyle.WidthOf(title));
+    }
+
+    private void DrawTitle(SKCanvas canvas, string title, SKRect data) =>
+        FigureStyle.Text(canvas, title, data.MidX, data.Top - 7, TitleSize(title), SKTextAlign.Center);
+
     private void DrawTitles(SKCanvas canvas)
     {
         for (var column = 0; column < ColumnTitles.Count; column++)
         {
             var data = DataRect(0, column);
-            FigureStyle.Text(canvas, ColumnTitles[column], data.MidX, data.Top - 7, align: SKTextAlign.Center);
+            DrawTitle(canvas, ColumnTitles[column], data);
         }
         for (var row = 0; row < RowTitles.Count; row++)
         {
@@ -203,7 +213,7 @@ internal sealed class PanelGrid
         for (var i = 0; i < PanelTitles.Count; i++)
         {
             var data = DataRect(i / Columns, i % Columns);
-            FigureStyle.Text(canvas, PanelTitles[i], data.MidX, data.Top - 7, align: SKTextAlign.Center);
+            DrawTitle(canvas, PanelTitles[i], data);
         }
         var (first, last) = (DataRect(0, 0), DataRect(Rows - 1, Columns - 1));
         if (XLabel is not null)

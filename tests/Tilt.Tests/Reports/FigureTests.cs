@@ -67,6 +67,25 @@ public class FigureTests
         Assert.True(double.TryParse(lines[1].Split(',')[^1], NumberStyles.Float, CultureInfo.InvariantCulture, out _));
     }
 
+    [Theory]
+    [InlineData("β = 3", false)]
+    [InlineData("β = 20 (limited by the pool)", true)]
+    public void Titles_of_neighbouring_panels_never_overlap(string title, bool shrinks)
+    {
+        var grid = new PanelGrid
+        {
+            Rows = 1,
+            Columns = 2,
+            PanelWidth = 150,
+            PanelHeight = 150,
+        };
+
+        var size = grid.TitleSize(title);
+
+        Assert.Equal(shrinks, size < FigureStyle.LabelSize);
+        Assert.True(FigureStyle.WidthOf(title, size) < grid.DataRect(0, 1).Left - grid.DataRect(0, 0).Left);
+    }
+
     [Fact]
     public void Saving_writes_all_three_and_leaves_nothing_aside()
     {
