@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using SkiaSharp;
-using Tilt.Cli.Verbs;
 using Tilt.Inference;
 using Tilt.OfflineRl.Algorithms;
 using Tilt.OfflineRl.Evaluation;
@@ -94,7 +93,7 @@ internal sealed class QgpoReport
     {
         if (Headline is not { } policy)
         {
-            return TrainQgpo.EnvironmentOf(_options.Task) is null
+            return QgpoRun.EnvironmentOf(_options.Task) is null
                 ? "Trained on logged data alone: there is no environment to tell how the policy acts. What follows is what the data and the critic say."
                 : $"Trained, not evaluated yet: ./tilt eval {_run}.";
         }
@@ -130,7 +129,7 @@ internal sealed class QgpoReport
         if (_played.Count == 0)
         {
             page.Text(
-                TrainQgpo.EnvironmentOf(_options.Task) is null
+                QgpoRun.EnvironmentOf(_options.Task) is null
                     ? "No environment belongs to these data, so there are no scores. What cannot be known from here: whether the policy is better than the "
                         + "one that made the data, whether its actions are safe in states that the data do not hold, and how far the critic errs. Try it "
                         + "first where mistakes are cheap, at a small guidance scale, beside the behavior policy."
@@ -243,7 +242,7 @@ internal sealed class QgpoReport
     private void Values(ReportPage page)
     {
         page.Section("Values and energies");
-        var file = Path.Combine(_run, TrainQgpo.DiagnosticsName);
+        var file = Path.Combine(_run, QgpoRun.DiagnosticsName);
         if (!File.Exists(file))
         {
             page.Text("The training is not over yet.");
@@ -311,7 +310,7 @@ internal sealed class QgpoReport
     private void Actions(ReportPage page)
     {
         page.Section("Actions");
-        var file = Path.Combine(_run, "samples", TrainQgpo.StatesName);
+        var file = Path.Combine(_run, "samples", QgpoRun.StatesName);
         var saved = Path.Combine(_run, PolicyFile.DefaultName);
         if (!File.Exists(file) || !File.Exists(saved))
         {

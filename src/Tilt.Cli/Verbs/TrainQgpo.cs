@@ -16,12 +16,6 @@ namespace Tilt.Cli.Verbs;
 /// <summary><c>tilt train qgpo</c>: from logged data to a policy that acts.</summary>
 internal static class TrainQgpo
 {
-    /// <summary>The file in a run's folder that holds <see cref="QgpoDiagnostics"/>.</summary>
-    public const string DiagnosticsName = "diagnostics.json";
-
-    /// <summary>The file in samples/ that holds states and actions of the data, for pages made without the data.</summary>
-    public const string StatesName = "states.safetensors";
-
     private const int DiagnosticStates = 256;
     private const int SavedStates = 1024;
 
@@ -164,7 +158,12 @@ internal static class TrainQgpo
             );
         }
         var name = task ?? Path.GetFileNameWithoutExtension(data)!;
-        if (task is not null && data is null && EnvironmentOf(task) is null && !File.Exists(DataFiles.OwnFile(task)))
+        if (
+            task is not null
+            && data is null
+            && QgpoRun.EnvironmentOf(task) is null
+            && !File.Exists(DataFiles.OwnFile(task))
+        )
         {
             // The file is looked for later; a misspelled task is the likelier mistake.
             if (D4rlTask.Find(task) is null && DataRecipes.TryNamed(task) is null)
@@ -231,29 +230,13 @@ internal static class TrainQgpo
         return Path.Combine("runs", options.Task, name, $"seed-{options.Seed}");
     }
 
-    /// <summary>The environment of a data set, by its name with or without D4RL's version; null where there is none.</summary>
-    public static EnvironmentTask? EnvironmentOf(string task)
-    {
-        var bare = task.StartsWith(DataFiles.OwnPrefix, StringComparison.OrdinalIgnoreCase)
-            ? task[DataFiles.OwnPrefix.Length..]
-            : task;
-        foreach (var suffix in new[] { "", "-v2", "-v1", "-v0" })
-        {
-            if (Tasks.TryFind(bare + suffix, out var found))
-            {
-                return found;
-            }
-        }
-        return DataRecipes.TryNamed(bare) is { } recipe ? Tasks.Find(recipe.Task) : null;
-    }
-
     /// <summary>Opens the data and checks them against the task.</summary>
     public static RecordedSteps Open(QgpoOptions options, string? data, StepFields fields)
     {
         var recorded = RecordedSteps.Open(DataFiles.Find(options.Task, data), new() { Fields = fields });
         try
         {
-            if (EnvironmentOf(options.Task) is { } task)
+            if (QgpoRun.EnvironmentOf(options.Task) is { } task)
             {
                 recorded.ExpectSizes(options.Task, task.ObservationSize, task.ActionSize);
             }
@@ -273,7 +256,7 @@ internal static class TrainQgpo
             new()
             {
                 EpisodeSteps =
-                    episodeSteps ?? (recorded.HasTruncated ? null : EnvironmentOf(options.Task)?.MaximumSteps),
+                    episodeSteps ?? (recorded.HasTruncated ? null : QgpoRun.EnvironmentOf(options.Task)?.MaximumSteps),
             }
         );
 
@@ -296,7 +279,7 @@ internal static class TrainQgpo
         using var training = new Qgpo(
             options,
             data,
-            box: EnvironmentOf(options.Task) is null ? null : ActionBox.Unit(data.ActionSize),
+            box: QgpoRun.EnvironmentOf(options.Task) is null ? null : ActionBox.Unit(data.ActionSize),
             cache: cache,
             runFolder: folder
         );
@@ -305,13 +288,13 @@ internal static class TrainQgpo
         using var streams = new RandomStreams(options.Seed);
         var diagnostics = QgpoDiagnostics.Of(training, data, Math.Min(DiagnosticStates, data.Count), streams);
         DurableFile.Replace(
-            Path.Combine(folder, DiagnosticsName),
+            Path.Combine(folder, QgpoRun.DiagnosticsName),
             JsonSerializer.Serialize(diagnostics, QgpoDiagnosticsJson.Default.QgpoDiagnostics) + "\n"
         );
         using var batches = new MinibatchSampler(data, SavedStates, streams, "states");
         var batch = batches.Next();
         TensorFile.Save(
-            Path.Combine(run.Folder("samples"), StatesName),
+            Path.Combine(run.Folder("samples"), QgpoRun.StatesName),
             [("observations", batch.Observations), ("actions", batch.Actions)]
         );
         foreach (var warning in diagnostics.Warnings)
@@ -320,7 +303,7 @@ internal static class TrainQgpo
         }
         terminal.Line($"{folder}: {result.Steps} steps in {TrainCep2d.Time(result.Seconds)}");
         terminal.Remark(
-            EnvironmentOf(options.Task) is null
+            QgpoRun.EnvironmentOf(options.Task) is null
                 ? $"next: ./tilt report {folder}"
                 : $"next: ./tilt eval {folder}   then   ./tilt report {folder}"
         );
@@ -333,7 +316,7 @@ internal static class TrainQgpo
             options.Seed,
             MixedPrecision.Name(options.Precision),
             [new(Path.GetFileName(data.Recorded.Source), data.Recorded.Sha256, data.Recorded.Count)],
-            EnvironmentOf(options.Task) is not null && Mujoco.Availability.IsAvailable
+            QgpoRun.EnvironmentOf(options.Task) is not null && Mujoco.Availability.IsAvailable
                 ? [new("mujoco", Mujoco.Version)]
                 : null
         );

@@ -168,7 +168,8 @@ public sealed class BehaviorLadder
                 cost[i, j] = double.PositiveInfinity;
                 var own =
                     Math.Pow((candidates[j].Return - wanted[i]) / climb, 2)
-                    + Lateness * candidates[j].Steps / Expert.Steps;
+                    // The third of the best is what "medium" means: nothing is traded for it.
+                    + (i == middle ? 0 : Lateness * candidates[j].Steps / Expert.Steps);
                 if (i == 0)
                 {
                     cost[i, j] = j == 0 ? own : double.PositiveInfinity;

@@ -38,9 +38,7 @@ public class DataTrainBehaviorTests
         var trained = CommandLine.Run([
             "data",
             "train-behavior",
-            .. Small,
-            "--set",
-            "snapshotEvery=100",
+            .. Small.Select(word => word == "snapshotEvery=1000" ? "snapshotEvery=100" : word),
             "--steps",
             "250",
             "--out",
