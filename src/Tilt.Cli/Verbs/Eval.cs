@@ -36,7 +36,7 @@ internal static class Eval
     {
         var verb = new Verb(
             "eval",
-            "Lets the policies of trained runs act, from the same starts, and tells returns and scores.",
+            "Lets trained policies act from the same starts; returns and scores.",
             "./tilt eval runs/maze2d-umaze/qgpo/seed-0",
             "./tilt eval runs/hopper-medium-replay/qgpo/seed-* --scale 0,1,2,3 -n 10"
         );
