@@ -21,7 +21,7 @@ internal static class Demo
     {
         var verb = new Verb(
             "demo",
-            "Two parts, a page each: exact guidance on a 2-D data set with its certificate, and a policy learned from logged data.",
+            "Exact guidance in the plane, certified; a policy from logged data: a page each.",
             "./tilt demo",
             "./tilt demo rl"
         );
