@@ -121,6 +121,7 @@ internal static class ActionTraining
             new TwinQ(Actions, States, streams["weights"])
         );
         target.CopyFrom(critic);
+        var packed = new PackedCritic(target, null);
         var energy = new ConditionalEnergyNetwork(Actions, States, streams["weights"]);
         var ownCritic = new Adam(critic.NamedParameters(), new() { LearningRate = 3e-4 });
         var ownEnergy = new Adam(energy.NamedParameters(), new() { LearningRate = 3e-4 });
@@ -195,7 +196,7 @@ internal static class ActionTraining
                 energies;
             using (no_grad())
             {
-                y = InSupportSoftmax.Target(r, d, InSupportSoftmax.Value(target.Values(f2, s2), CriticBeta), Discount);
+                y = InSupportSoftmax.Target(r, d, InSupportSoftmax.Value(packed.Values(f2, s2), CriticBeta), Discount);
             }
             var (first, second) = critic.Both(a, s);
             var loss = ((first - y).square().mean() + (second - y).square().mean()) / 2;
@@ -203,9 +204,10 @@ internal static class ActionTraining
             loss.backward();
             ownCritic.Step();
             target.Follow(critic, TargetRate);
+            packed = new(target, null);
             using (no_grad())
             {
-                energies = -target.Values(f, s);
+                energies = -packed.Values(f, s);
             }
             using var products = MixedPrecision.Use(precision);
             var contrast = ActionGuidance.Contrastive(

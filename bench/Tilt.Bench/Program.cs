@@ -16,6 +16,8 @@ string[] verbs =
     "action-curves",
     "memory",
     "cep2d",
+    "qgpo",
+    "qgpo-table",
     "environments",
     "fuzz",
     "data",
@@ -48,6 +50,10 @@ try
             return SteadyMemory.Check(rest);
         case "cep2d":
             return PlaneTable.Run(rest);
+        case "qgpo":
+            return ActionTable.Run(rest);
+        case "qgpo-table":
+            return ActionTable.Print(rest);
         case "environments":
             return Environments.Run(rest);
         case "fuzz":
@@ -69,6 +75,8 @@ try
                   action-curves [steps [FILE]]   the same for W3, on the actions of a data file
                   memory [steps]   resident memory and live tensors over W1 steps
                   cep2d [FILE [SEEDS [TASK…]]]   the table of the 2-D experiment; goes on where FILE ends
+                  qgpo [FILE [RUN…]]   the table of QGPO on own data sets, run by run; goes on where FILE ends
+                  qgpo-table [FILE]   FILE as Markdown
                   fuzz [N [SEED [KIND]]]   reads N mutated data files (hdf5, csv, npz): each read or refused, within bounds
                   data [N [S]]     a data set of N steps, S dimensions: time and memory to write, open, draw from
                   environments     what the tasks cost above their MuJoCo calls; the maze controller's scores

@@ -93,7 +93,7 @@ internal sealed class QgpoReport
     {
         if (Headline is not { } policy)
         {
-            return QgpoRun.EnvironmentOf(_options.Task) is null
+            return EnvironmentTasks.Find(_options.Task) is null
                 ? "Trained on logged data alone: there is no environment to tell how the policy acts. What follows is what the data and the critic say."
                 : $"Trained, not evaluated yet: ./tilt eval {_run}.";
         }
@@ -129,7 +129,7 @@ internal sealed class QgpoReport
         if (_played.Count == 0)
         {
             page.Text(
-                QgpoRun.EnvironmentOf(_options.Task) is null
+                EnvironmentTasks.Find(_options.Task) is null
                     ? "No environment belongs to these data, so there are no scores. What cannot be known from here: whether the policy is better than the "
                         + "one that made the data, whether its actions are safe in states that the data do not hold, and how far the critic errs. Try it "
                         + "first where mistakes are cheap, at a small guidance scale, beside the behavior policy."

@@ -128,7 +128,7 @@ internal static class Eval
     )
     {
         var options = RunReader.Open(folder).Options(QgpoJson.Default.QgpoOptions);
-        var environment = task is not null ? Find(task) : QgpoRun.EnvironmentOf(options.Task);
+        var environment = task is not null ? Find(task) : EnvironmentTasks.Find(options.Task);
         if (environment is null)
         {
             throw TiltException.Usage(

@@ -14,7 +14,7 @@ internal static class Report
     {
         var verb = new Verb(
             "report",
-            "Draws the figures of a run and writes its page, report.html; a 2-D run is certified first where that has not been done.",
+            "Draws the figures of a run and writes its page, report.html.",
             "./tilt report runs/8gaussians/cep2d-cep/seed-0",
             "./tilt report runs/hopper-medium-replay/qgpo/seed-*"
         );

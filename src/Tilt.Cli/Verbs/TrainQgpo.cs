@@ -1,13 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using Tilt.Cli.Progress;
-using Tilt.Environments;
 using Tilt.Environments.Simulation;
 using Tilt.Networks;
 using Tilt.OfflineRl.Algorithms;
 using Tilt.OfflineRl.Collection;
 using Tilt.OfflineRl.Data;
+using Tilt.OfflineRl.Evaluation;
 using Tilt.Runs;
 using Tilt.Training;
 
@@ -16,9 +15,6 @@ namespace Tilt.Cli.Verbs;
 /// <summary><c>tilt train qgpo</c>: from logged data to a policy that acts.</summary>
 internal static class TrainQgpo
 {
-    private const int DiagnosticStates = 256;
-    private const int SavedStates = 1024;
-
     /// <summary>The verb.</summary>
     public static Verb Verb(Terminal terminal)
     {
@@ -161,7 +157,7 @@ internal static class TrainQgpo
         if (
             task is not null
             && data is null
-            && QgpoRun.EnvironmentOf(task) is null
+            && EnvironmentTasks.Find(task) is null
             && !File.Exists(DataFiles.OwnFile(task))
         )
         {
@@ -236,7 +232,7 @@ internal static class TrainQgpo
         var recorded = RecordedSteps.Open(DataFiles.Find(options.Task, data), new() { Fields = fields });
         try
         {
-            if (QgpoRun.EnvironmentOf(options.Task) is { } task)
+            if (EnvironmentTasks.Find(options.Task) is { } task)
             {
                 recorded.ExpectSizes(options.Task, task.ObservationSize, task.ActionSize);
             }
@@ -256,12 +252,12 @@ internal static class TrainQgpo
             new()
             {
                 EpisodeSteps =
-                    episodeSteps ?? (recorded.HasTruncated ? null : QgpoRun.EnvironmentOf(options.Task)?.MaximumSteps),
+                    episodeSteps ?? (recorded.HasTruncated ? null : EnvironmentTasks.Find(options.Task)?.MaximumSteps),
             }
         );
 
-    /// <summary>Trains a run to its end and saves its policies and diagnostics.</summary>
-    public static QgpoDiagnostics Train(
+    /// <summary>Trains a run to its end and says what to look at.</summary>
+    public static void Train(
         Terminal terminal,
         QgpoOptions options,
         TransitionDataset data,
@@ -269,33 +265,15 @@ internal static class TrainQgpo
         string? cache
     )
     {
-        using var run = RunFolder.Start(folder, options, QgpoJson.Default.QgpoOptions, Manifest(options, data));
-        if (data.Count < options.Batch)
-        {
-            terminal.Remark(
-                $"{data.Count} transitions fill no batch of {options.Batch}: each is drawn several times per step"
-            );
-        }
-        using var training = new Qgpo(
+        var known = EnvironmentTasks.Find(options.Task) is not null;
+        var (result, diagnostics) = QgpoRun.Train(
             options,
             data,
-            box: QgpoRun.EnvironmentOf(options.Task) is null ? null : ActionBox.Unit(data.ActionSize),
-            cache: cache,
-            runFolder: folder
-        );
-        var result = training.Train(run, new TrainerOptions(), TerminalProgress.For(terminal));
-        Save(training.Model, folder, data);
-        using var streams = new RandomStreams(options.Seed);
-        var diagnostics = QgpoDiagnostics.Of(training, data, Math.Min(DiagnosticStates, data.Count), streams);
-        DurableFile.Replace(
-            Path.Combine(folder, QgpoRun.DiagnosticsName),
-            JsonSerializer.Serialize(diagnostics, QgpoDiagnosticsJson.Default.QgpoDiagnostics) + "\n"
-        );
-        using var batches = new MinibatchSampler(data, SavedStates, streams, "states");
-        var batch = batches.Next();
-        TensorFile.Save(
-            Path.Combine(run.Folder("samples"), QgpoRun.StatesName),
-            [("observations", batch.Observations), ("actions", batch.Actions)]
+            folder,
+            known ? ActionBox.Unit(data.ActionSize) : null,
+            cache,
+            known && Mujoco.Availability.IsAvailable ? [new("mujoco", Mujoco.Version)] : [],
+            TerminalProgress.For(terminal)
         );
         foreach (var warning in diagnostics.Warnings)
         {
@@ -303,44 +281,9 @@ internal static class TrainQgpo
         }
         terminal.Line($"{folder}: {result.Steps} steps in {TrainCep2d.Time(result.Seconds)}");
         terminal.Remark(
-            QgpoRun.EnvironmentOf(options.Task) is null
-                ? $"next: ./tilt report {folder}"
-                : $"next: ./tilt eval {folder}   then   ./tilt report {folder}"
+            known ? $"next: ./tilt eval {folder}   then   ./tilt report {folder}" : $"next: ./tilt report {folder}"
         );
-        return diagnostics;
     }
-
-    /// <summary>The manifest of a run that starts or goes on now.</summary>
-    private static RunManifest Manifest(QgpoOptions options, TransitionDataset data) =>
-        RunManifest.Collect(
-            options.Seed,
-            MixedPrecision.Name(options.Precision),
-            [new(Path.GetFileName(data.Recorded.Source), data.Recorded.Sha256, data.Recorded.Count)],
-            QgpoRun.EnvironmentOf(options.Task) is not null && Mujoco.Availability.IsAvailable
-                ? [new("mujoco", Mujoco.Version)]
-                : null
-        );
-
-    /// <summary>Writes policy.safetensors, and one more file for each further method that learns.</summary>
-    private static void Save(QgpoModel model, string folder, TransitionDataset data)
-    {
-        var notes = new SortedDictionary<string, string>(StringComparer.Ordinal)
-        {
-            ["algorithm"] = "qgpo",
-            ["data"] = Path.GetFileName(data.Recorded.Source),
-            ["dataSha256"] = data.Recorded.Sha256,
-            ["seed"] = model.Options.Seed.ToString(CultureInfo.InvariantCulture),
-        };
-        var first = model.Options.Methods.FirstOrDefault(model.Learned.Contains);
-        model.PolicyFile(first, notes).Write(Path.Combine(folder, PolicyFile.DefaultName));
-        foreach (var method in model.Learned.Where(method => method != first))
-        {
-            model.PolicyFile(method, notes).Write(PolicyOf(folder, method));
-        }
-    }
-
-    /// <summary>The saved policy of a method that is not the run's first.</summary>
-    public static string PolicyOf(string folder, string method) => Path.Combine(folder, $"policy-{method}.safetensors");
 
     private static int DryRun(Terminal terminal, QgpoOptions options, TransitionDataset data, string folder)
     {

@@ -444,7 +444,7 @@ public sealed class Qgpo : IDisposable
             adam.ZeroGradients();
             loss.backward();
             adam.Step();
-            Model.TargetCritic.Follow(Model.Critic, _options.TargetRate);
+            Model.MoveTarget(_options.TargetRate);
 
             step.Record("loss", loss.detach());
             step.Record("meanQ", first.detach().mean());
@@ -467,7 +467,7 @@ public sealed class Qgpo : IDisposable
             );
             support = support.index_select(1, order.narrow(0, 0, _options.BackupActions));
         }
-        var values = Model.TargetCritic.Values(support, Model.Seen(batch.NextObservations));
+        var values = Model.TargetValues(support, Model.Seen(batch.NextObservations));
         return InSupportSoftmax.Value(values, _options.CriticBeta).MoveToOuterDisposeScope();
     }
 

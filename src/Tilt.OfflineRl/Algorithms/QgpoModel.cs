@@ -17,6 +17,7 @@ public sealed class QgpoModel : IDisposable
 
     private readonly Dictionary<string, Network> _energies = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, ExponentialMovingAverage> _averages = new(StringComparer.Ordinal);
+    private PackedCritic? _packedTarget;
     private readonly Tensor _mean;
     private readonly Tensor _deviation;
     private readonly Tensor _low;
@@ -148,6 +149,24 @@ public sealed class QgpoModel : IDisposable
         return ((observations - _mean) / _deviation).MoveToOuterDisposeScope();
     }
 
+    /// <summary>min(Q₁, Q₂) of the target critic for several actions of each state, [B, K]: what backups and labels need most.</summary>
+    /// <param name="support">Actions, [B, K, A].</param>
+    /// <param name="seen">Observations as the networks see them, [B, S].</param>
+    /// <remarks>No gradient. By the float32 kernels that act, on weights packed whenever the target has moved.</remarks>
+    public Tensor TargetValues(Tensor support, Tensor seen)
+    {
+        _packedTarget ??= new(TargetCritic, Options.Kernels);
+        return _packedTarget.Values(support, seen);
+    }
+
+    /// <summary>Moves the target critic toward the critic: θ′ ← θ′ + rate·(θ − θ′).</summary>
+    /// <param name="rate">The share.</param>
+    public void MoveTarget(double rate)
+    {
+        TargetCritic.Follow(Critic, rate);
+        _packedTarget = null;
+    }
+
     /// <summary>E(s, aⱼ) = −Q of the target critic, [B, K].</summary>
     /// <param name="support">Actions, [B, K, A].</param>
     /// <param name="seen">Observations as the networks see them, [B, S].</param>
@@ -156,7 +175,7 @@ public sealed class QgpoModel : IDisposable
         using var scope = NewDisposeScope();
         using var constant = no_grad();
         // Paper and code turn the sign here: an energy is low where the value is high.
-        return (-TargetCritic.Values(support, seen)).MoveToOuterDisposeScope();
+        return (-TargetValues(support, seen)).MoveToOuterDisposeScope();
     }
 
     /// <summary>E of all support actions of many states, [U, K].</summary>

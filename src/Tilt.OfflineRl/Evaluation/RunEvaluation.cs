@@ -157,21 +157,16 @@ public sealed class RunEvaluation : IDisposable
     private PolicyFile FileOf(string method)
     {
         // Any policy of the run holds the behavior model.
-        var first = Path.Combine(_run, PolicyFile.DefaultName);
-        var own = Path.Combine(_run, $"policy-{method}.safetensors");
-        if (File.Exists(own))
+        var path =
+            method == PolicyChoice.Behavior
+                ? Path.Combine(_run, PolicyFile.DefaultName)
+                : QgpoRun.PolicyOf(_run, Options, method);
+        if (File.Exists(path))
         {
-            return PolicyFile.Read(own);
-        }
-        var isFirst = method == PolicyChoice.Behavior || Options.Methods.FirstOrDefault(IsLearned) == method;
-        if (isFirst && File.Exists(first))
-        {
-            return PolicyFile.Read(first);
+            return PolicyFile.Read(path);
         }
         _model ??= QgpoModel.Load(_run);
         return _model.PolicyFile(method == PolicyChoice.Behavior ? null : method);
-
-        static bool IsLearned(string name) => ActionGuidance.Named(name).Loss is not null;
     }
 
     private string HashOf(PolicyChoice choice)

@@ -72,7 +72,7 @@ internal static unsafe class ActivationKernels
     /// <summary>h = f(z + b) and slope = f′(z + b).</summary>
     /// <param name="activation">f.</param>
     /// <param name="z">[B, N], contiguous, float32 or bf16.</param>
-    /// <param name="bias">b, [N], contiguous, float32; null for none.</param>
+    /// <param name="bias">b, [N], or [G, N] for G groups of successive rows, contiguous, float32; null for none.</param>
     /// <param name="h">The shape of z, float32 or bf16; overwritten.</param>
     /// <param name="slope">The shape of z, bf16; overwritten. May be z itself. Null where no gradient is wanted.</param>
     public static void Activate(Activation activation, Tensor z, Tensor? bias, Tensor h, Tensor? slope)
@@ -101,7 +101,7 @@ internal static unsafe class ActivationKernels
     /// <param name="g">Gradient of h, [B, N], contiguous, float32 or bf16.</param>
     /// <param name="slope">[B, N], bf16; null stands for ones.</param>
     /// <param name="dz">[B, N], bf16 or float32; overwritten. May be g itself where the types agree.</param>
-    /// <param name="sums">[N], float32; overwritten. Null where it is not wanted.</param>
+    /// <param name="sums">[N], or [G, N] for G groups of successive rows, float32; overwritten. Null where it is not wanted.</param>
     /// <param name="threads">How many threads at most; 0 for libtorch's number.</param>
     public static void Backward(Tensor g, Tensor? slope, Tensor dz, Tensor? sums, int threads = 0)
     {
@@ -133,6 +133,7 @@ internal static unsafe class ActivationKernels
         var rows = (nint)z.numel() / columns;
         var from = (nint)Address(z);
         var biases = bias is null ? 0 : (nint)Address(bias);
+        var groupRows = bias is { } grouped && grouped.dim() == 2 ? rows / (nint)grouped.shape[0] : nint.MaxValue;
         var to = (nint)Address(h);
         var slopes = slope is null ? 0 : (nint)Address(slope);
         var perBlock = (rows + Blocks - 1) / Blocks;
@@ -145,13 +146,14 @@ internal static unsafe class ActivationKernels
                 for (var row = first; row < last; row++)
                 {
                     var at = row * columns;
+                    var own = biases == 0 ? null : (float*)biases + row / groupRows * columns;
                     if (activation == Activation.Silu)
                     {
-                        Silu<TFrom, TTo>((void*)from, (float*)biases, (void*)to, (void*)slopes, at, columns);
+                        Silu<TFrom, TTo>((void*)from, own, (void*)to, (void*)slopes, at, columns);
                     }
                     else
                     {
-                        Relu<TFrom, TTo>((void*)from, (float*)biases, (void*)to, (void*)slopes, at, columns);
+                        Relu<TFrom, TTo>((void*)from, own, (void*)to, (void*)slopes, at, columns);
                     }
                 }
             }
@@ -241,6 +243,28 @@ internal static unsafe class ActivationKernels
         var from = (nint)Address(g);
         var to = (nint)Address(dz);
         var slopes = slope is null ? 0 : (nint)Address(slope);
+        if (sums is { } grouped && grouped.dim() == 2)
+        {
+            // A group is a block: its sums need no adding up.
+            var groups = (int)grouped.shape[0];
+            var groupRows = rows / groups;
+            var groupSums = (nint)Address(grouped);
+            Workers.Run(
+                groups,
+                group =>
+                    Scale<TFrom, TTo>(
+                        (void*)from,
+                        (void*)slopes,
+                        (void*)to,
+                        (float*)groupSums + group * columns,
+                        group * groupRows,
+                        (group + 1) * groupRows,
+                        columns
+                    ),
+                threads
+            );
+            return;
+        }
         var perBlock = (rows + Blocks - 1) / Blocks;
         var partial = sums is null ? [] : GC.AllocateUninitializedArray<float>(checked((int)(Blocks * columns)));
         fixed (float* pinned = partial)

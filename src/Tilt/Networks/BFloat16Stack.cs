@@ -27,7 +27,7 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
 
     private static int BiasAt(int layer) => 3 + 2 * layer;
 
-    private sealed record Plan(StackShape Shape, int Layers, bool[] Trains)
+    private sealed record Plan(StackShape Shape, int Layers, bool[] Trains, long[] FirstBias)
     {
         public bool IsExact(int layer) => (layer == 0 && Shape.ExactFirst) || (layer == Layers - 1 && Shape.ExactLast);
 
@@ -42,7 +42,10 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
 
     /// <summary>The layers' value, [B, outputs], float32.</summary>
     /// <param name="x">[B, inputs], float32; further leading dimensions are allowed.</param>
-    /// <param name="layers">Weight [outputs, inputs] and bias [outputs] of each layer, float32.</param>
+    /// <param name="layers">
+    /// Weight [outputs, inputs] and bias [outputs] of each layer, float32. The first bias may be [G, outputs], one for each of G groups of
+    /// successive rows, where an activation follows.
+    /// </param>
     /// <param name="shape">Which are exact and activated.</param>
     public static Tensor Apply(Tensor x, ReadOnlySpan<(Tensor Weight, Tensor Bias)> layers, StackShape shape)
     {
@@ -76,7 +79,7 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
     {
         using var scope = NewDisposeScope();
         var trains = vars.Select(argument => argument is Tensor { requires_grad: true }).ToArray();
-        var plan = new Plan((StackShape)vars[ShapeAt], (vars.Length - 2) / 2, trains);
+        var plan = new Plan((StackShape)vars[ShapeAt], (vars.Length - 2) / 2, trains, ((Tensor)vars[BiasAt(0)]).shape);
         var keeps = trains.Contains(true);
         var saved = new List<Tensor>();
 
@@ -90,7 +93,7 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
             using var layer = NewDisposeScope();
             var master = (Tensor)vars[WeightAt(i)];
             var weight = plan.IsExact(i) ? master.alias() : master.to(ScalarType.BFloat16);
-            var bias = (Tensor)vars[BiasAt(i)];
+            var bias = ((Tensor)vars[BiasAt(i)]).contiguous();
             // Without the bias, which libtorch would copy over the whole output first; the activation adds it, in float32.
             var z = nn.functional.linear(h, weight);
             Keep(h);
@@ -151,7 +154,8 @@ internal sealed class BFloat16Stack : autograd.SingleTensorFunction<BFloat16Stac
             var type = plan.IsExact(i) ? ScalarType.Float32 : ScalarType.BFloat16;
             var own = i < plan.Layers - 1 || slope is null;
             var dz = g.dtype == type && own ? g : empty(g.shape, dtype: type);
-            var sums = plan.Trains[BiasAt(i)] ? empty([g.shape[^1]], dtype: ScalarType.Float32) : null;
+            var biases = i == 0 ? plan.FirstBias : [g.shape[^1]];
+            var sums = plan.Trains[BiasAt(i)] ? empty(biases, dtype: ScalarType.Float32) : null;
             ActivationKernels.Backward(g, slope, dz, sums);
             gradients[BiasAt(i)] = sums?.MoveToOuterDisposeScope();
             if (plan.Trains[WeightAt(i)])

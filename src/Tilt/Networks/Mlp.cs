@@ -90,18 +90,18 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
         }
         if (shared.Any(part => part.numel() > part.shape[^1]))
         {
-            var z = nn.functional.linear(Rows.Join([.. own]), cat(ownWeights, 1));
-            for (var i = 0; i < shared.Count; i++)
-            {
-                z = z + nn.functional.linear(shared[i], sharedWeights[i], i == 0 ? bias : null);
-            }
-            return After(z).MoveToOuterDisposeScope();
+            var perGroup = nn.functional.linear(Rows.Join([.. shared]), cat(sharedWeights, 1), bias);
+            return Through(Rows.Join([.. own]), cat(ownWeights, 1), perGroup.squeeze(-2)).MoveToOuterDisposeScope();
         }
         var common = Rows.Join([.. shared]).reshape(1, -1);
         var shifted = nn.functional.linear(common, cat(sharedWeights, 1), bias).squeeze(0);
         return Through(Rows.Join([.. own]), cat(ownWeights, 1), shifted).MoveToOuterDisposeScope();
     }
 
+    /// <summary>All layers.</summary>
+    /// <param name="x">[B, inputs], or [B, K, inputs].</param>
+    /// <param name="firstWeight">[N, inputs].</param>
+    /// <param name="firstBias">[N]; or [B, N] for x [B, K, inputs], one for each group of K rows.</param>
     private Tensor Through(Tensor x, Tensor firstWeight, Tensor firstBias)
     {
         if (MixedPrecision.Covers(x) && (_inside || _layers.Length > 2))
@@ -114,30 +114,13 @@ public sealed class Mlp : nn.Module<Tensor, Tensor>
             }
             return BFloat16Stack.Apply(x, layers, new(_activation, !_inside, !_inside, ActivateLast: _inside));
         }
-        var h = nn.functional.linear(x, firstWeight, firstBias);
+        var h =
+            firstBias.dim() == 1
+                ? nn.functional.linear(x, firstWeight, firstBias)
+                : nn.functional.linear(x, firstWeight) + firstBias.unsqueeze(-2);
         foreach (var layer in _layers.AsSpan(1))
         {
             h = layer.call(Act(h));
-        }
-        return _inside ? Act(h) : h;
-    }
-
-    /// <summary>The layers after the first, for values that have passed it.</summary>
-    private Tensor After(Tensor z)
-    {
-        var h = Act(z);
-        if (MixedPrecision.Covers(h) && (_inside || _layers.Length > 2))
-        {
-            var layers = new (Tensor, Tensor)[_layers.Length - 1];
-            for (var i = 1; i < _layers.Length; i++)
-            {
-                layers[i - 1] = (_layers[i].weight, _layers[i].bias!);
-            }
-            return BFloat16Stack.Apply(h, layers, new(_activation, false, !_inside, ActivateLast: _inside));
-        }
-        for (var i = 1; i < _layers.Length; i++)
-        {
-            h = _layers[i].call(i == 1 ? h : Act(h));
         }
         return _inside ? Act(h) : h;
     }

@@ -193,4 +193,51 @@ public class NetworkTests
                 : rand([rows, network.ConditionDimensions], dtype: ScalarType.Float64, generator: generator);
         return (network, x, time, condition);
     }
+
+    [Theory]
+    [InlineData(Precision.Float32)]
+    [InlineData(Precision.BFloat16)]
+    public void What_the_rows_of_a_group_share_gives_the_values_and_gradients_that_repeating_it_gives(
+        Precision precision
+    )
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(4);
+        using var network = new ConditionalEnergyNetwork(3, 5, generator);
+        var (x, t, s) = (
+            randn([7, 6, 3], generator: generator),
+            rand([7], generator: generator),
+            randn([7, 5], generator: generator)
+        );
+        var weights = randn([7, 6], generator: generator);
+        var (grouped, groupedGradients) = Evaluate(x, t.unsqueeze(1), s.unsqueeze(1));
+        var (repeated, repeatedGradients) = Evaluate(
+            x.flatten(0, 1),
+            t.repeat_interleave(6),
+            s.repeat_interleave(6, 0)
+        );
+
+        // In bf16 a last bit of the first layer, summed in another order, may round the other way.
+        Close(grouped.flatten(), repeated, precision == Precision.Float32 ? 1e-5 : 2e-3);
+        foreach (var (one, other) in groupedGradients.Zip(repeatedGradients))
+        {
+            Close(one, other, precision == Precision.Float32 ? 1e-5 : 1e-2);
+        }
+
+        (Tensor Value, List<Tensor> Gradients) Evaluate(Tensor actions, Tensor time, Tensor condition)
+        {
+            using var products = MixedPrecision.Use(precision);
+            var value = network.call(actions, time, condition);
+            (value * weights.view(value.shape)).sum().backward();
+            var gradients = network.parameters().Select(parameter => parameter.grad!.clone()).ToList();
+            network.zero_grad();
+            return (value.detach(), gradients);
+        }
+
+        static void Close(Tensor one, Tensor other, double tolerance) =>
+            Assert.True(
+                (one - other).abs().max().item<float>() <= tolerance * other.abs().max().item<float>() + 1e-7,
+                $"off by {(one - other).abs().max().item<float>()} of {other.abs().max().item<float>()}"
+            );
+    }
 }

@@ -429,6 +429,30 @@ public sealed class QgpoTests : IDisposable
     }
 
     [Fact]
+    public void Values_of_the_target_by_kernels_are_those_of_its_tensors_also_after_it_has_moved()
+    {
+        using var scope = NewDisposeScope();
+        using var streams = new RandomStreams(1);
+        using var model = new QgpoModel(QgpoSample.Options, 3, 2, [], streams);
+        var support = randn([37, 4, 2], generator: streams["actions"]);
+        var observations = randn([37, 3], generator: streams["observations"]);
+        using (no_grad())
+        {
+            foreach (var weight in model.Critic.parameters())
+            {
+                weight.mul_(2);
+            }
+        }
+        foreach (var rate in new[] { 0, 0.5 })
+        {
+            model.MoveTarget(rate);
+            var expected = model.TargetCritic.Values(support, observations);
+            var found = model.TargetValues(support, observations);
+            Assert.True((found - expected).abs().max().item<float>() < 1e-5 * expected.abs().max().item<float>());
+        }
+    }
+
+    [Fact]
     public void Effective_actions_are_one_for_a_sharp_label_and_all_for_a_flat_one()
     {
         using var scope = NewDisposeScope();

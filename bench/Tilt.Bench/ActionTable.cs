@@ -1,0 +1,269 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Tilt.Environments.Simulation;
+using Tilt.Model;
+using Tilt.OfflineRl.Algorithms;
+using Tilt.OfflineRl.Collection;
+using Tilt.OfflineRl.Data;
+using Tilt.OfflineRl.Evaluation;
+using Tilt.Training;
+
+namespace Tilt.Bench;
+
+/// <summary>The table of QGPO on own data sets: trains and evaluates run by run, and goes on where its file ends.</summary>
+/// <remarks>
+/// One line of the file is one policy of one run. Trainings resume in their folders, episodes that were played are read again, lines
+/// that are there are not repeated: the command may be stopped and started at any time, and two may share the work by naming different runs.
+/// </remarks>
+internal static class ActionTable
+{
+    private const string Version = "bench";
+    private const int Size = 200_000;
+    private const int Episodes = 20;
+
+    /// <summary>One training with what is played afterwards.</summary>
+    private sealed record Experiment(string Name, string Task, long Seed)
+    {
+        public IReadOnlyList<string> Methods { get; init; } = ["cep"];
+        public double? BetaMax { get; init; }
+        public IReadOnlyList<double> Scales { get; init; } = [1];
+        public IReadOnlyList<double> Betas { get; init; } = [];
+    }
+
+    private static readonly Experiment[] All =
+    [
+        new("hopper-0", "hopper-medium-replay", 0) { Scales = [1, 0.5, 2, 3, 5] },
+        new("maze2d", "maze2d-umaze", 0) { Scales = [1, 2, 3] },
+        new("hopper-1", "hopper-medium-replay", 1),
+        new("hopper-2", "hopper-medium-replay", 2),
+        new("walker2d", "walker2d-medium-replay", 0) { Scales = [1, 2, 3] },
+        new("halfcheetah", "halfcheetah-medium-replay", 0) { Scales = [1, 2, 3] },
+        new("hopper-expert", "hopper-medium-expert", 0) { Scales = [1, 2, 3] },
+        new("maze2d-dense", "maze2d-umaze-dense", 0) { Scales = [1, 2, 3] },
+        new("methods", "hopper-medium-replay", 0)
+        {
+            Methods = ["cep", "mse", "emse", "dps"],
+            BetaMax = 10,
+            Scales = [1, 2, 3],
+            Betas = [1, 3, 6, 10],
+        },
+    ];
+
+    public static int Run(string[] args)
+    {
+        var file = args.ElementAtOrDefault(0) ?? Path.Combine("docs", "results", "qgpo.jsonl");
+        var chosen = args.Length > 1 ? args[1..].Select(Named).ToList() : [.. All];
+        using var signals = new StopSignals(default);
+        foreach (var experiment in chosen)
+        {
+            if (signals.ExitCode is { } exitCode)
+            {
+                return exitCode;
+            }
+            Console.WriteLine($"{experiment.Name}: {experiment.Task}, seed {experiment.Seed}");
+            try
+            {
+                Do(experiment, file, signals.Asked);
+            }
+            catch (TiltException error) when (error is not StoppedException)
+            {
+                Console.WriteLine($"  left out: {error.Message}");
+            }
+        }
+        return 0;
+    }
+
+    private static Experiment Named(string name) =>
+        All.FirstOrDefault(one => one.Name == name)
+        ?? throw Suggest.Unknown("run", name, [.. All.Select(one => one.Name)]);
+
+    private static void Do(Experiment experiment, string file, CancellationToken stop)
+    {
+        Mujoco.Require();
+        using var recorded = RecordedSteps.Open(DataOf(experiment.Task));
+        var data = TransitionDataset.FromSteps(recorded);
+        var options = QgpoOptions.For("quick", experiment.Task) with
+        {
+            Seed = experiment.Seed,
+            Methods = experiment.Methods,
+            BetaMax = experiment.BetaMax,
+        };
+        var folder = Path.Combine("runs", "results", experiment.Name);
+        if (Runs.RunReader.Exists(folder))
+        {
+            var begun = Runs.RunReader.Open(folder).Options(QgpoJson.Default.QgpoOptions);
+            options = options with { Precision = begun.Precision, Kernels = begun.Kernels };
+        }
+        var (training, _) = QgpoRun.Train(
+            options,
+            data,
+            folder,
+            ActionBox.Unit(data.ActionSize),
+            "cache",
+            [new("mujoco", Mujoco.Version)],
+            new PlainProgress()
+        );
+        var episodes = recorded.Episodes();
+        var environment = EnvironmentTasks.Find(experiment.Task)!;
+        using var evaluation = new RunEvaluation(folder, environment, 0, TorchSharp.torch.get_num_threads());
+        foreach (var choice in Choices(experiment, options))
+        {
+            var known = Lines(file).Any(line => Is(line, experiment, choice));
+            if (known)
+            {
+                continue;
+            }
+            var clock = Stopwatch.StartNew();
+            var results = evaluation.Evaluate(choice, Episodes, null, stop);
+            var isHeadline = choice == PolicyChoice.Cloning || (choice.Scale == 1 && choice.Beta == options.Beta);
+            var line = new JsonObject
+            {
+                ["run"] = experiment.Name,
+                ["task"] = experiment.Task,
+                ["seed"] = experiment.Seed,
+                ["method"] = choice.Method,
+                ["beta"] = choice.Beta,
+                ["scale"] = choice.Scale,
+                ["chosenWithEnvironment"] = !isHeadline,
+                ["episodes"] = results.Count,
+                ["return"] = results.Average(result => result.Return),
+                ["score"] = results.Average(result => result.Score),
+                ["returns"] = new JsonArray([
+                    .. results.Select(result => JsonValue.Create(Math.Round(result.Return, 2))),
+                ]),
+                ["dataReturn"] = episodes.Count > 0 ? episodes.Average(episode => episode.Return) : null,
+                ["dataBest"] = episodes.Count > 0 ? episodes.Max(episode => episode.Return) : null,
+                ["dataSha256"] = recorded.Sha256,
+                ["steps"] = recorded.Count,
+                ["trainingSeconds"] = Math.Round(training.Seconds),
+                ["evaluationSeconds"] = Math.Round(clock.Elapsed.TotalSeconds),
+                ["threads"] = TorchSharp.torch.get_num_threads(),
+            };
+            if (Path.GetDirectoryName(file) is { Length: > 0 } parent)
+            {
+                Directory.CreateDirectory(parent);
+            }
+            File.AppendAllText(file, line.ToJsonString() + "\n");
+            Console.WriteLine(
+                FormattableString.Invariant(
+                    $"  {choice, -24} return {line["return"]!.GetValue<double>():f1}  score {results.Average(result => result.Score):f1}  (data {episodes.Average(episode => episode.Return):f1})"
+                )
+            );
+        }
+    }
+
+    private static string DataOf(string task)
+    {
+        if (File.Exists(DataFiles.OwnFile(task)))
+        {
+            return DataFiles.OwnFile(task);
+        }
+        var recipe =
+            DataRecipes.TryNamed(task)
+            ?? throw new TiltException($"{task}: no data at {DataFiles.OwnFile(task)}, and nothing here makes them.");
+        var size = Math.Min(Size, recipe.DefaultSize);
+        OwnDataSet.Make(
+            recipe,
+            new() { Size = size, Threads = TorchSharp.torch.get_num_threads() },
+            DataFiles.OwnFile(task),
+            Version
+        );
+        return DataFiles.OwnFile(task);
+    }
+
+    private static IEnumerable<PolicyChoice> Choices(Experiment experiment, QgpoOptions options)
+    {
+        yield return PolicyChoice.Cloning;
+        foreach (var method in experiment.Methods)
+        {
+            foreach (var scale in experiment.Scales)
+            {
+                yield return new(method, options.Beta, scale);
+            }
+            foreach (var beta in experiment.Betas.Where(beta => beta != options.Beta))
+            {
+                yield return new(method, beta, 1);
+            }
+        }
+    }
+
+    private static bool Is(JsonElement line, Experiment experiment, PolicyChoice choice) =>
+        line.GetProperty("run").GetString() == experiment.Name
+        && line.GetProperty("method").GetString() == choice.Method
+        && line.GetProperty("beta").GetDouble() == choice.Beta
+        && line.GetProperty("scale").GetDouble() == choice.Scale;
+
+    private static List<JsonElement> Lines(string file) =>
+        File.Exists(file)
+            ?
+            [
+                .. File.ReadAllLines(file)
+                    .Where(line => line.Length > 0)
+                    .Select(line => JsonDocument.Parse(line).RootElement),
+            ]
+            : [];
+
+    /// <summary>Prints the file as tables in Markdown.</summary>
+    public static int Print(string[] args)
+    {
+        var lines = Lines(args.ElementAtOrDefault(0) ?? Path.Combine("docs", "results", "qgpo.jsonl"));
+        Console.WriteLine(
+            "| data set | seed | policy | β | scale | score | return | data, mean return | over behavior | |"
+        );
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
+        foreach (var line in lines)
+        {
+            double Number(string name) => line.GetProperty(name).GetDouble();
+            var behavior = lines.FirstOrDefault(other =>
+                other.GetProperty("run").GetString() == line.GetProperty("run").GetString()
+                && other.GetProperty("method").GetString() == PolicyChoice.Behavior
+            );
+            var isBehavior = line.GetProperty("method").GetString() == PolicyChoice.Behavior;
+            var over =
+                isBehavior || behavior.ValueKind == JsonValueKind.Undefined
+                    ? ""
+                    : (Number("return") - behavior.GetProperty("return").GetDouble()).ToString(
+                        "+0.0;-0.0",
+                        CultureInfo.InvariantCulture
+                    );
+            var note =
+                line.GetProperty("chosenWithEnvironment").GetBoolean() ? "chosen with environment access"
+                : isBehavior ? ""
+                : "headline";
+            Console.WriteLine(
+                FormattableString.Invariant(
+                    $"| {line.GetProperty("task").GetString()} | {Number("seed")} | {line.GetProperty("method").GetString()} | {Number("beta")} | {Number("scale")} | {Number("score"):f1} | {Number("return"):f1} | {Number("dataReturn"):f1} | {over} | {note} |"
+                )
+            );
+        }
+        return 0;
+    }
+
+    /// <summary>A line a minute.</summary>
+    private sealed class PlainProgress : ITrainingProgress
+    {
+        private readonly Stopwatch _clock = Stopwatch.StartNew();
+
+        public void Update(TrainingReport report)
+        {
+            if (_clock.Elapsed.TotalSeconds >= 60)
+            {
+                _clock.Restart();
+                End(report);
+            }
+        }
+
+        public void Say(string message) => Console.WriteLine($"  {message}");
+
+        public void Show(IReadOnlyList<string> lines) { }
+
+        public void End(TrainingReport report) =>
+            Console.WriteLine(
+                FormattableString.Invariant(
+                    $"  {report.Stage}: step {report.Step} of {report.Steps}, {report.StepsPerSecond:f1} steps/s"
+                )
+            );
+    }
+}
