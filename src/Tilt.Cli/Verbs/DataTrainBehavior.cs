@@ -45,6 +45,14 @@ internal static class DataTrainBehavior
             {
                 options = options with { Steps = asked };
             }
+            if (parsed.Shared<int?>("--threads") == 1)
+            {
+                // Handing each step to a second thread only costs time then; it changes no bit.
+                options = options with
+                {
+                    ParallelRollouts = false,
+                };
+            }
             options = OptionRecords.Apply(
                 options,
                 parsed.GetValue(set)!.Select(pair => $"{pair.Key}={pair.Value}"),

@@ -22,10 +22,11 @@ public class LocomotionRecipeTests
         Physics.Needed();
         var recipe = DataRecipes.Named(name);
         Assert.Null(recipe.Missing());
-        var request = new CollectionRequest { Size = 12_500, Seed = 3 };
+        var request = new CollectionRequest { Size = 10_800, Seed = 3 };
         var steps = recipe.Make(request);
         Assert.Equal(steps.ContentSha256(), recipe.Make(request with { Threads = 3 }).ContentSha256());
-        Assert.NotEqual(steps.ContentSha256(), recipe.Make(request with { Seed = 4 }).ContentSha256());
+        var few = request with { Size = 200 };
+        Assert.NotEqual(recipe.Make(few).ContentSha256(), recipe.Make(few with { Seed = 4 }).ContentSha256());
         Assert.Equal(request.Size, steps.Policies.Sum(policy => policy.Steps));
         Assert.All(steps.Policies, policy => Assert.Equal(64, policy.Sha256!.Length));
 
