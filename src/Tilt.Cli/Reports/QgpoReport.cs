@@ -268,7 +268,7 @@ internal sealed class QgpoReport
         table.Add(
             "support outside the box",
             found.OutsideShare,
-            "share of support actions with a component out of range before clipping"
+            $"share of support actions with a component out of range before clipping; {found.EdgeShare:P0} of the data's own actions lie at its edge"
         );
         page.Add(table, $"Diagnostics over {found.States} states of the data.");
         foreach (var warning in found.Warnings)

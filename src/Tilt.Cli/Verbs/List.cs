@@ -1,7 +1,9 @@
 using System.CommandLine;
 using Tilt.Environments;
+using Tilt.OfflineRl.Algorithms;
 using Tilt.OfflineRl.Collection;
 using Tilt.OfflineRl.Data;
+using Tilt.Runs;
 using Tilt.Sampling;
 using Tilt.Toys;
 
@@ -20,6 +22,7 @@ internal static class List
             ["found"] = Found,
             ["makeable"] = Makeable,
             ["methods"] = Methods,
+            ["options"] = AllOptions,
             ["presets"] = Presets,
             ["schedules"] = Schedules,
             ["solvers"] = AllSolvers,
@@ -206,13 +209,18 @@ internal static class List
     {
         var table = new Table(new TableColumn("name", "name"), new TableColumn("meaning", "meaning"));
         table.Add("cep2d", "noise model and intermediate energies on a 2-D data set; the paper's 2-D figures");
+        table.Add(
+            "qgpo",
+            "a policy from logged data: behavior, critic, guidance; the paper's table of 15 rows ('list d4rl')"
+        );
         return table;
     }
 
     private static Table Methods()
     {
         var table = new Table(new TableColumn("name", "name"), new TableColumn("meaning", "meaning"));
-        table.Add("cep", "contrastive energy prediction: exact");
+        table.Add("cep", "contrastive energy prediction: exact as the contrast set grows");
+        table.Add("cep-unbiased", "the same with labels that the draw does not shift: exact for every size (qgpo)");
         table.Add("mse", "regression onto the energy: not exact");
         table.Add("emse", "regression onto its exponential: exact in theory, hard to reach for strong tilts");
         table.Add("dps", "the energy of the estimated clean sample: not exact, nothing to train");
@@ -221,10 +229,51 @@ internal static class List
 
     private static Table Presets()
     {
-        var table = new Table(new TableColumn("name", "name"), new TableColumn("meaning", "meaning"));
-        table.Add("quick", "ours: about a minute on one core for a noise model and an energy");
-        table.Add("paper", "the authors' networks, data, steps, rates and sampler");
+        var table = new Table(
+            new TableColumn("algorithm", "algorithm"),
+            new TableColumn("name", "name"),
+            new TableColumn("meaning", "meaning")
+        );
+        table.Add("cep2d", "quick", "ours: about a minute on one core for a noise model and an energy");
+        table.Add("cep2d", "paper", "the authors' networks, data, steps, rates and sampler");
+        table.Add("qgpo", "quick", "ours: smaller networks, critic first; under half an hour on two cores");
+        table.Add("qgpo", "demo", "ours: the same, a few minutes");
+        table.Add("qgpo", "paper", "the authors' networks, steps, rates, rewards and sampler: days on two cores");
         return table;
+    }
+
+    /// <summary>What <c>--set</c> takes, with the values of the presets.</summary>
+    private static Table AllOptions()
+    {
+        var table = new Table(
+            new TableColumn("algorithm", "algorithm"),
+            new TableColumn("name", "name"),
+            new TableColumn("quick", "quick"),
+            new TableColumn("paper", "paper")
+        );
+        Add(
+            "cep2d",
+            OptionRecords.List(Cep2dOptions.For("quick", "8gaussians"), Cep2dJson.Default.Cep2dOptions),
+            OptionRecords.List(Cep2dOptions.For("paper", "8gaussians"), Cep2dJson.Default.Cep2dOptions)
+        );
+        Add(
+            "qgpo",
+            OptionRecords.List(QgpoOptions.For("quick", "hopper-medium-v2"), QgpoJson.Default.QgpoOptions),
+            OptionRecords.List(QgpoOptions.For("paper", "hopper-medium-v2"), QgpoJson.Default.QgpoOptions)
+        );
+        return table;
+
+        void Add(
+            string algorithm,
+            IReadOnlyList<(string Name, string Value)> quick,
+            IReadOnlyList<(string Name, string Value)> paper
+        )
+        {
+            foreach (var ((name, ours), (_, theirs)) in quick.Zip(paper))
+            {
+                table.Add(algorithm, name, ours, theirs);
+            }
+        }
     }
 
     private static Table Schedules()

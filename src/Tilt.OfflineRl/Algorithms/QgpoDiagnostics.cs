@@ -26,6 +26,9 @@ public sealed record QgpoDiagnostics
     /// <summary>Share of support actions with a component outside the box, before clipping.</summary>
     public required double OutsideShare { get; init; }
 
+    /// <summary>Share of the data's actions with a component at the edge of the box: about half as many draws must be expected outside.</summary>
+    public required double EdgeShare { get; init; }
+
     /// <summary>Mean of Q over the data's actions.</summary>
     public required double MeanQ { get; init; }
 
@@ -97,7 +100,8 @@ public sealed record QgpoDiagnostics
                     + "Train it longer, or lower criticBeta."
             );
         }
-        if (support.OutsideShare > 0.2)
+        var edge = EdgeShareOf(batch.Actions, model.ActionBox);
+        if (support.OutsideShare > edge + 0.2)
         {
             warnings.Add(
                 $"{support.OutsideShare:P0} of support actions leave the action box: the behavior model has not learned where it ends. "
@@ -110,12 +114,22 @@ public sealed record QgpoDiagnostics
             SupportActions = options.SupportActions,
             LabelEss = EffectiveActions(options.Beta * energies).mean().item<float>(),
             OutsideShare = support.OutsideShare,
+            EdgeShare = edge,
             MeanQ = values.mean().item<float>(),
             MaxQ = maximum,
             ValueBound = training.ValueBound,
             Norms = NormsOf(model, batch.Observations, streams),
             Warnings = warnings,
         };
+    }
+
+    private static double EdgeShareOf(Tensor actions, ActionBox box)
+    {
+        const double Near = 1e-3;
+        using var scope = NewDisposeScope();
+        var low = tensor(box.Low.Zip(box.High, (low, high) => (float)(low + Near * (high - low))).ToArray());
+        var high = tensor(box.Low.Zip(box.High, (low, high) => (float)(high - Near * (high - low))).ToArray());
+        return actions.le(low).logical_or(actions.ge(high)).any(-1).to(ScalarType.Float32).mean().item<float>();
     }
 
     private static List<GuidanceNorm> NormsOf(QgpoModel model, Tensor observations, RandomStreams streams)

@@ -57,7 +57,7 @@ public sealed class QgpoVerbTests : IDisposable
     public void Training_evaluating_and_the_report_work_in_a_row()
     {
         MakeMaze();
-        var trained = Train("--task", "maze2d-umaze", "--data", Data, "--method", "cep,mse");
+        var trained = Train("--task", "maze2d-umaze", "--data", Data, "--method", "cep,mse,dps");
         Assert.True(trained.ExitCode == 0, trained.Error);
         foreach (
             var file in new[] { "policy.safetensors", "policy-mse.safetensors", "diagnostics.json", "options.json" }
@@ -73,18 +73,18 @@ public sealed class QgpoVerbTests : IDisposable
         using (var json = JsonDocument.Parse(evaluated.Output))
         {
             Assert.Equal(
-                ["behavior", "cep", "mse"],
+                ["behavior", "cep", "mse", "dps"],
                 json.RootElement.EnumerateArray().Select(row => row.GetProperty("method").GetString())
             );
         }
-        // One line per episode: 2 of the behavior, 2 of each method.
+        // One line per episode: 2 of the behavior, 2 of each method, of which dps cannot be saved and acts by tensors.
         var lines = File.ReadAllLines(Path.Combine(Run, "evaluation.jsonl"));
-        Assert.Equal(6, lines.Length);
+        Assert.Equal(8, lines.Length);
         Assert.All(lines, line => Assert.Contains("\"return\":", line));
 
         // Known episodes are read, not played: the same table, and nothing is added.
         Assert.Equal(evaluated.Output, CommandLine.Run(eval).Output);
-        Assert.Equal(6, File.ReadAllLines(Path.Combine(Run, "evaluation.jsonl")).Length);
+        Assert.Equal(8, File.ReadAllLines(Path.Combine(Run, "evaluation.jsonl")).Length);
 
         var report = CommandLine.Run("report", Run, "--quiet");
         Assert.True(report.ExitCode == 0, report.Error);
