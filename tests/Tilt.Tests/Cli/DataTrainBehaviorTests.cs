@@ -36,7 +36,9 @@ public class DataTrainBehaviorTests
         var trained = CommandLine.Run([
             "data",
             "train-behavior",
-            .. Small.Select(word => word == "snapshotEvery=1000" ? "snapshotEvery=100" : word),
+            .. Small,
+            "--set",
+            "snapshotEvery=100",
             "--steps",
             "250",
             "--out",
