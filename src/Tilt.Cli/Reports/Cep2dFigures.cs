@@ -178,31 +178,7 @@ internal sealed class Cep2dFigures(string run, Cep2dModel model, Certificate cer
     }
 
     /// <summary>What was logged in training.</summary>
-    public Figure Curves()
-    {
-        var metrics = RunReader.Open(_run).Metrics();
-        var stages = metrics.Select(line => line.Text("stage")).OfType<string>().Distinct();
-        var panels = stages
-            .Select(stage =>
-            {
-                var lines = metrics
-                    .Where(line => line.Text("stage") == stage && line.Number("loss") is not null)
-                    .ToList();
-                var first = lines.Count > 0 ? lines[0].Step : 0;
-                return new LinePanel(
-                    stage,
-                    [
-                        new LineSeries(
-                            "loss",
-                            [.. lines.Select(line => (double)(line.Step - first))],
-                            [.. lines.Select(line => line.Number("loss")!.Value)]
-                        ),
-                    ]
-                );
-            })
-            .ToList();
-        return LineFigures.Make("curves", "Learning curves", "gradient steps", "loss", panels);
-    }
+    public Figure Curves() => LineFigures.LearningCurves(RunReader.Open(_run).Metrics());
 
     /// <summary>Every metric of every method beside its noise floor.</summary>
     public Figure Bars()

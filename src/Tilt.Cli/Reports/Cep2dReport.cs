@@ -108,33 +108,25 @@ internal sealed class Cep2dReport
 
     private void Provenance(ReportPage page)
     {
-        var reader = RunReader.Open(_run);
-        var manifest = reader.Manifest;
-        var table = new Table(new TableColumn("what", "what"), new TableColumn("value", "value"));
-        table.Add("data", $"{_model.Dataset.Name}: {_model.Dataset.Description}");
-        table.Add("seed", $"{_model.Options.Seed}");
-        table.Add("preset", _model.Options.Preset);
-        foreach (var (option, value) in Departures())
-        {
-            table.Add($"option {option}", value);
-        }
-        foreach (var (name, version) in manifest.Versions)
-        {
-            table.Add(name, version);
-        }
-        table.Add("commit", manifest.Commit ?? "unknown");
-        table.Add(
-            "processor",
-            $"{(manifest.Cpu is { } cpu ? cpu.Model + ", " : "")}{manifest.Threads} thread{(manifest.Threads == 1 ? "" : "s")}"
+        var (options, manifest) = (_model.Options, RunReader.Open(_run).Manifest);
+        var departures = ProvenanceSection.Departures(
+            options,
+            Cep2dOptions.For(options.Preset, options.Task),
+            Cep2dJson.Default.Cep2dOptions
         );
-        table.Add("precision", manifest.Precision);
-        page.Section(ReportSections.Provenance)
-            .Add(table, "Options are listed where they differ from the preset's.")
-            .Text("The numbers of this page come from these commands:")
-            .Code(Commands());
+        ProvenanceSection.Add(
+            page,
+            manifest,
+            $"{_model.Dataset.Name}: {_model.Dataset.Description}",
+            options.Seed,
+            options.Preset,
+            departures,
+            manifest.Precision,
+            Commands(departures)
+        );
     }
 
-    private string Commands()
+    private string Commands(IEnumerable<(string Name, string Value)> departures)
     {
         var options = _model.Options;
         var train =
@@ -143,25 +135,8 @@ internal sealed class Cep2dReport
         {
             train += $" --beta {beta.ToString(CultureInfo.InvariantCulture)}";
         }
-        train = Departures()
-            .Where(option => option.Name is not ("task" or "methods" or "preset" or "seed" or "beta"))
-            .Aggregate(
-                train,
-                (line, option) => $"{line} --set {ShellText.Quoted($"{option.Name}={option.Value.Trim('"')}")}"
-            );
+        train += ProvenanceSection.Settings(departures, "methods", "beta");
         var folder = ShellText.Quoted(_run);
         return $"{train} --out {folder}\n./tilt certify {folder}\n./tilt report {folder}";
-    }
-
-    private IEnumerable<(string Name, string Value)> Departures()
-    {
-        var json = Cep2dJson.Default.Cep2dOptions;
-        var preset = OptionRecords
-            .List(Cep2dOptions.For(_model.Options.Preset, _model.Options.Task), json)
-            .ToDictionary(option => option.Name, option => option.Value, StringComparer.Ordinal);
-        return OptionRecords
-            .List(_model.Options, json)
-            .Where(option => option.Name is not ("task" or "seed" or "preset"))
-            .Where(option => preset.GetValueOrDefault(option.Name) != option.Value);
     }
 }

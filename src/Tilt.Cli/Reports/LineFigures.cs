@@ -1,5 +1,6 @@
 using ScottPlot;
 using SkiaSharp;
+using Tilt.Runs;
 
 namespace Tilt.Cli.Reports;
 
@@ -30,6 +31,27 @@ internal sealed record LinePanel(string Title, IReadOnlyList<LineSeries> Series)
 /// <summary>Lines over a common axis: learning curves, quality against milliseconds, guidance scales.</summary>
 internal static class LineFigures
 {
+    /// <summary>The logged loss, a panel for each stage that has one.</summary>
+    /// <param name="metrics">What was logged in training.</param>
+    public static Figure LearningCurves(IReadOnlyList<LogLine> metrics)
+    {
+        var panels = metrics
+            .Where(line => line.Text("stage") is not null && line.Number("loss") is not null)
+            .GroupBy(line => line.Text("stage")!)
+            .Select(lines => new LinePanel(
+                lines.Key,
+                [
+                    new LineSeries(
+                        "loss",
+                        [.. lines.Select(line => (double)(line.Step - lines.First().Step))],
+                        [.. lines.Select(line => line.Number("loss")!.Value)]
+                    ),
+                ]
+            ))
+            .ToList();
+        return Make("curves", "Learning curves", "gradient steps", "loss", panels);
+    }
+
     /// <summary>Makes the figure: seeds as thin lines, their mean as a thick one.</summary>
     /// <param name="name">File name without an ending.</param>
     /// <param name="title">What it shows.</param>

@@ -71,7 +71,7 @@ internal sealed class QgpoReport
         Actions(page);
         page.Section(ReportSections.Curves)
             .Add(
-                Saved(Curves()),
+                Saved(LineFigures.LearningCurves(_reader.Metrics())),
                 "One panel per stage; the loss of a CEP stage is the divergence from its labels, so 0 is the best there is."
             );
         if (Guidance() is { } guidance)
@@ -373,35 +373,6 @@ internal sealed class QgpoReport
             Array.ConvertAll(chosen.select(1, i).contiguous().data<float>().ToArray(), x => (double)x);
     }
 
-    private Figure Curves()
-    {
-        var metrics = _reader.Metrics();
-        var panels = metrics
-            .Select(line => line.Text("stage"))
-            .OfType<string>()
-            .Distinct()
-            .Where(stage => stage != "support")
-            .Select(stage =>
-            {
-                var lines = metrics
-                    .Where(line => line.Text("stage") == stage && line.Number("loss") is not null)
-                    .ToList();
-                var first = lines.Count > 0 ? lines[0].Step : 0;
-                return new LinePanel(
-                    stage,
-                    [
-                        new LineSeries(
-                            "loss",
-                            [.. lines.Select(line => (double)(line.Step - first))],
-                            [.. lines.Select(line => line.Number("loss")!.Value)]
-                        ),
-                    ]
-                );
-            })
-            .ToList();
-        return LineFigures.Make("curves", "Learning curves", "gradient steps", "loss", panels);
-    }
-
     private Figure? Guidance()
     {
         var series = new List<LineSeries>();
@@ -469,55 +440,34 @@ internal sealed class QgpoReport
 
     private void Provenance(ReportPage page)
     {
-        var manifest = _reader.Manifest;
-        var table = new Table(new TableColumn("what", "what"), new TableColumn("value", "value"));
-        table.Add("data", DataLine());
-        table.Add("seed", $"{_options.Seed}");
-        table.Add("preset", _options.Preset);
-        foreach (var (option, value) in Departures())
-        {
-            table.Add($"option {option}", value);
-        }
-        foreach (var (name, version) in manifest.Versions)
-        {
-            table.Add(name, version);
-        }
-        table.Add("commit", manifest.Commit ?? "unknown");
-        table.Add(
-            "processor",
-            manifest.Cpu is { } cpu ? $"{cpu.Model}, {manifest.Threads} threads" : $"{manifest.Threads} threads"
+        var departures = ProvenanceSection.Departures(
+            _options,
+            QgpoOptions.For(_options.Preset, _options.Task),
+            QgpoJson.Default.QgpoOptions
         );
-        table.Add("precision", $"{manifest.Precision}, kernels of {_options.Kernels} lanes");
-        page.Section(ReportSections.Provenance)
-            .Add(table, "Options are listed where they differ from the preset's.")
-            .Text("The numbers of this page come from these commands:")
-            .Code(Commands());
+        ProvenanceSection.Add(
+            page,
+            _reader.Manifest,
+            DataLine(),
+            _options.Seed,
+            _options.Preset,
+            departures,
+            $"{_reader.Manifest.Precision}, kernels of {_options.Kernels} lanes",
+            Commands(departures)
+        );
     }
 
-    private string Commands()
+    private string Commands(IEnumerable<(string Name, string Value)> departures)
     {
+        var folder = ShellText.Quoted(_run);
         var train =
-            $"./tilt train qgpo --task {_options.Task} --method {string.Join(',', _options.Methods)} --preset {_options.Preset} --seed {_options.Seed}";
-        train = Departures()
-            .Where(option => option.Name is not ("methods" or "kernels" or "precision"))
-            .Aggregate(train, (line, option) => $"{line} --set {option.Name}={option.Value.Trim('"')}");
+            $"./tilt train qgpo --task {ShellText.Quoted(_options.Task)} --method {string.Join(',', _options.Methods)} --preset {_options.Preset} --seed {_options.Seed}"
+            + ProvenanceSection.Settings(departures, "methods", "kernels", "precision");
         var scales = _played.Select(played => played.Choice.Scale).Distinct().Order().Select(Number).ToList();
         var episodes = _played.Count == 0 ? 20 : _played.Max(played => played.Episodes.Count);
-        return $"{train} --out {_run}\n"
-            + (_played.Count == 0 ? "" : $"./tilt eval {_run} --scale {string.Join(',', scales)} -n {episodes}\n")
-            + $"./tilt report {_run}";
-    }
-
-    private IEnumerable<(string Name, string Value)> Departures()
-    {
-        var json = QgpoJson.Default.QgpoOptions;
-        var preset = OptionRecords
-            .List(QgpoOptions.For(_options.Preset, _options.Task), json)
-            .ToDictionary(option => option.Name, option => option.Value, StringComparer.Ordinal);
-        return OptionRecords
-            .List(_options, json)
-            .Where(option => option.Name is not ("task" or "seed" or "preset"))
-            .Where(option => preset.GetValueOrDefault(option.Name) != option.Value);
+        return $"{train} --out {folder}\n"
+            + (_played.Count == 0 ? "" : $"./tilt eval {folder} --scale {string.Join(',', scales)} -n {episodes}\n")
+            + $"./tilt report {folder}";
     }
 
     /// <summary>The last playing of each episode of each policy whose weights are the run's present ones.</summary>

@@ -27,7 +27,7 @@ internal static class TrainQgpo
         var task = new Option<string?>("--task")
         {
             HelpName = "NAME",
-            Description = "the data set, which names the environment too; 'list data' tells",
+            Description = "the data set, which names the environment too; 'list makeable' has some",
         };
         var data = DataOption();
         var fields = DataVerbs.Fields();
@@ -43,6 +43,11 @@ internal static class TrainQgpo
         {
             HelpName = "X",
             Description = "train a dial for every β up to this",
+        };
+        var behavior = new Option<string?>("--behavior")
+        {
+            HelpName = "RUN",
+            Description = "take over the behavior model of a finished run on the same data",
         };
         var seed = CommonOptions.Seed();
         var steps = CommonOptions.Steps();
@@ -61,6 +66,7 @@ internal static class TrainQgpo
                 methods,
                 beta,
                 most,
+                behavior,
                 seed,
                 steps,
                 set,
@@ -85,6 +91,11 @@ internal static class TrainQgpo
                 parsed.GetValue(steps),
                 parsed.GetValue(set)!
             );
+            if (parsed.GetValue(behavior) is { } from)
+            {
+                using var source = QgpoModel.Load(from, terminal.Remark);
+                options = options with { BehaviorFrom = from, BehaviorSha256 = source.BehaviorHash, BehaviorSteps = 0 };
+            }
             var folder = parsed.GetValue(output) ?? DefaultFolder(options);
             options = AsBegun(options, folder, parsed.GetValue(set)!);
             using var recorded = Open(options, parsed.GetValue(data), parsed.GetValue(fields)!);
@@ -117,8 +128,7 @@ internal static class TrainQgpo
         new("--method", "-m")
         {
             HelpName = "NAME,…",
-            Description =
-                $"how the energy is had: {string.Join(", ", ActionGuidance.Names)}; several with commas [cep]",
+            Description = $"guided by {string.Join(", ", ActionGuidance.Names)}; several with commas [cep]",
             CustomParser = result =>
             {
                 var typed = result.Tokens[0].Value;

@@ -273,6 +273,49 @@ public sealed class QgpoModel : IDisposable
     public PolicyFile PolicyFile(string? method, IReadOnlyDictionary<string, string>? notes = null) =>
         File(method, Options.Sampler, clip: true, notes);
 
+    /// <summary>What tells this behavior model from others: SHA-256 of its weights and of what they mean.</summary>
+    public string BehaviorHash => File(null, Options.SupportSampler, clip: false, null).Hash();
+
+    /// <summary>Takes over the behavior model of a finished run.</summary>
+    /// <param name="run">Its folder.</param>
+    /// <param name="hash">Its hash as it was when this run began; null where it begins now.</param>
+    /// <param name="dataSha256">Hash of this run's data.</param>
+    /// <exception cref="TiltException">The run is not finished, of other data or another make, or its model has changed.</exception>
+    internal void TakeBehavior(string run, string? hash, string dataSha256)
+    {
+        var reader = RunReader.Open(run);
+        using var source = Load(run);
+        Require(reader.Status()?.State == "finished", "is not finished", "Let it end first.");
+        Require(
+            reader.Manifest.Data.Any(data => data.Sha256 == dataSha256),
+            "was trained on other data",
+            "Take a run on the same data, or train a behavior model."
+        );
+        var (own, theirs) = (Options, source.Options);
+        Require(
+            own.BehaviorNetwork == theirs.BehaviorNetwork
+                && own.FirstTime == theirs.FirstTime
+                && own.NormalizeObservations == theirs.NormalizeObservations,
+            "has another behaviorNetwork, firstTime or normalizeObservations",
+            "Give this run the same."
+        );
+        Require(hash is null || source.BehaviorHash == hash, "has changed since this run began", "Begin a new run.");
+        Behavior.CopyFrom(source.Behavior);
+        if (_averages.Remove("behavior", out var average))
+        {
+            average.Dispose();
+            Average("behavior", Behavior);
+        }
+
+        void Require(bool fine, string found, string remedy)
+        {
+            if (!fine)
+            {
+                throw TiltException.Usage($"behavior model of {run}: that run {found}. {remedy}");
+            }
+        }
+    }
+
     /// <summary>The range of actions.</summary>
     public ActionBox ActionBox => new(Numbers(_low), Numbers(_high));
 

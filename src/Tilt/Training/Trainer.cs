@@ -144,6 +144,8 @@ public sealed class Trainer
             }
             Prepare(signals.Asked);
             _throughput.Begin(_clock.Elapsed, _done[_current]);
+            // What the stage before logged is not this one's.
+            _lastMeans = new Dictionary<string, double>();
             var context = new StepContext(Stage, _state.Streams, _metrics);
             while (_done[_current] < Stage.Steps)
             {

@@ -90,9 +90,7 @@ public sealed class Cep2dModel : IDisposable
     {
         var reader = RunReader.Open(run);
         var options = reader.Options(Cep2dJson.Default.Cep2dOptions);
-        var checkpoint =
-            new Checkpoints(Path.Combine(run, "checkpoints")).Latest(notes ?? (_ => { }))
-            ?? throw new TiltException($"{run}: no checkpoint yet. Train it first: the same train command goes on.");
+        var checkpoint = reader.Checkpoint(notes);
         using var streams = new RandomStreams(options.Seed);
         var model = new Cep2dModel(options, (0, 1), streams, device);
         try

@@ -104,9 +104,13 @@ internal static class QgpoSample
         options ??= Options;
         using var recorded = steps ?? Steps();
         var data = TransitionDataset.FromSteps(recorded);
+        var manifest = RunManifest.Collect(
+            options.Seed,
+            data: [new DataSource(recorded.Source, recorded.Sha256, recorded.Count)]
+        );
         using var run = folder is null
             ? null
-            : RunFolder.Start(folder, options, QgpoJson.Default.QgpoOptions, RunManifest.Collect(options.Seed));
+            : RunFolder.Start(folder, options, QgpoJson.Default.QgpoOptions, manifest);
         using var training = new Qgpo(options, data, cache: cache, runFolder: folder);
         new Trainer(training.State, training.Stages, trainer ?? Often, run, progress, hooks).Run(stop);
         return Fingerprint(training);

@@ -245,6 +245,31 @@ public sealed class QgpoTests : IDisposable
     }
 
     [Fact]
+    public void A_run_may_take_over_the_behavior_model_of_another_and_finds_its_support()
+    {
+        var cache = _folder.File("cache");
+        var first = _folder.File("first");
+        QgpoSample.TrainIn(first, cache: cache);
+        var taken = QgpoSample.Options with { BehaviorFrom = first, BehaviorSteps = 0, Beta = 5 };
+        var heard = new HeardProgress();
+        var found = QgpoSample.TrainIn(_folder.File("second"), taken, cache, progress: heard);
+        Assert.Contains(heard.Said, line => line.Contains("found in the cache", StringComparison.Ordinal));
+        // The same as if it had trained the behavior model itself: critic and energy see the same support.
+        var trained = QgpoSample.TrainIn(null, QgpoSample.Options with { Beta = 5 });
+        string[] Of(string fingerprint, string part) =>
+            [.. fingerprint.Split('\n').Where(line => line.StartsWith(part, StringComparison.Ordinal))];
+        Assert.Equal(Of(trained, "cep."), Of(found, "cep."));
+        Assert.Equal(Of(trained, "critic."), Of(found, "critic."));
+
+        var other = Assert.Throws<TiltException>(() =>
+            QgpoSample.TrainIn(null, taken with { BehaviorNetwork = new() })
+        );
+        Assert.Contains("behaviorNetwork", other.Message);
+        var changed = Assert.Throws<TiltException>(() => QgpoSample.TrainIn(null, taken with { BehaviorSha256 = "0" }));
+        Assert.Contains("has changed", changed.Message);
+    }
+
+    [Fact]
     public void A_damaged_cache_is_said_and_drawn_again_to_the_same_bits()
     {
         var cache = _folder.File("cache");
