@@ -324,12 +324,7 @@ internal sealed class Cep2dFigures(string run, Cep2dModel model, Certificate cer
         return finite.item<bool>() ? SlicedWasserstein.Distance(points, truth) : double.NaN;
     }
 
-    private static string Shown(GuidanceMethod method) =>
-        method switch
-        {
-            GuidanceMethod.Emse => "exp-MSE",
-            _ => method.ToString().ToUpperInvariant(),
-        };
+    private static string Shown(GuidanceMethod method) => MethodTitles.Of(Cep2dModel.NameOf(method));
 
     private static string Number(double value) => value.ToString("0.###", CultureInfo.InvariantCulture);
 }

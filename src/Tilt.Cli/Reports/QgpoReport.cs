@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using SkiaSharp;
+using Tilt.Energy;
 using Tilt.Inference;
 using Tilt.OfflineRl.Algorithms;
 using Tilt.OfflineRl.Evaluation;
@@ -48,7 +49,7 @@ internal sealed class QgpoReport
 
     private Played? Behavior => _played.Find(played => played.Choice == PolicyChoice.Cloning);
 
-    private string Policy => $"{_options.Methods[0].ToUpperInvariant()} guidance";
+    private string Policy => $"{MethodTitles.Of(_options.Methods[0])} guidance";
 
     /// <summary>The policy as trained: guidance scale 1, its own β. Fixed before any evaluation.</summary>
     private Played? Headline =>

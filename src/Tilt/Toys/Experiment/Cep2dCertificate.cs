@@ -148,7 +148,7 @@ public sealed record Certificate(
             : marked.Count > 0 && marked.Count == Own(method).Count() ? "cannot be certified"
             : "is not exact";
         var marks = marked.Select(row => $"β = {row.Beta:0.###} is {row.Mark}").ToList();
-        return $"{method.ToUpperInvariant()} {word}{(marks.Count > 0 ? $" ({string.Join(", ", marks)})" : "")}";
+        return $"{MethodTitles.Of(method)} {word}{(marks.Count > 0 ? $" ({string.Join(", ", marks)})" : "")}";
     }
 }
 
