@@ -126,11 +126,11 @@ public sealed class LatentMixture : IDisposable
             gradients ??= Whole(gradient);
             values.narrow(0, start, part.shape[0]).copy_(value);
             gradients.narrow(0, start, part.shape[0]).copy_(gradient);
-        }
-        if (x.shape[0] > ManyBlocks * rows)
-        {
-            // Blocks differ in size with the level, so the heap is in pieces anyway: gigabytes over the levels of one sampling.
-            NativeRuntime.ReturnFreedMemory();
+            if (start / rows % ManyBlocks == ManyBlocks - 1)
+            {
+                // Sizes change with the level, so the heap is in pieces anyway: gigabytes over the levels of one sampling.
+                NativeRuntime.ReturnFreedMemory();
+            }
         }
         return (Like(xt, values!).MoveToOuterDisposeScope(), Like(xt, gradients!).MoveToOuterDisposeScope());
 
