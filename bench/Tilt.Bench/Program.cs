@@ -16,6 +16,7 @@ string[] verbs =
     "action-curves",
     "memory",
     "cep2d",
+    "oracle",
     "qgpo",
     "qgpo-table",
     "environments",
@@ -50,6 +51,8 @@ try
             return SteadyMemory.Check(rest);
         case "cep2d":
             return PlaneTable.Run(rest);
+        case "oracle":
+            return OracleTable.Run(rest);
         case "qgpo":
             return ActionTable.Run(rest);
         case "qgpo-table":
@@ -75,6 +78,7 @@ try
                   action-curves [steps [FILE]]   the same for W3, on the actions of a data file
                   memory [steps]   resident memory and live tensors over W1 steps
                   cep2d [FILE [SEEDS [TASK…]]]   the table of the 2-D experiment; goes on where FILE ends
+                  oracle [N,… [name=value…] [TASK…]]   exact noise and guidance through the sampler, N evaluations: the solver's own error
                   qgpo [FILE [RUN…]]   the table of QGPO on own data sets, run by run; goes on where FILE ends
                   qgpo-table [FILE]   FILE as Markdown
                   fuzz [N [SEED [KIND]]]   reads N mutated data files (hdf5, csv, npz): each read or refused, within bounds

@@ -23,24 +23,22 @@ public static class TiltYourOwnData
         var streams = new RandomStreams(seed: 0);
         var schedule = new LinearSchedule();
         var score = new ScoreNetwork(new() { Width = 64, TimeScale = 1 }, streams["noise-model"]);
-        var model = new NoiseModel(score, schedule);
         var guide = new EnergyNetwork(new() { Width = 64, TimeScale = 1 }, streams["energy-network"]);
-        using var modelAdam = new Adam(score.NamedParameters(), new() { LearningRate = 3e-3 });
-        using var guideAdam = new Adam(guide.NamedParameters(), new() { LearningRate = 3e-3 });
+        var model = new NoiseModel(score, schedule);
+        using var adam = new Adam(
+            [.. score.NamedParameters(), .. guide.NamedParameters()],
+            new() { LearningRate = 3e-3 }
+        );
         for (var step = 0; step < steps; step++)
         {
             using var scope = NewDisposeScope();
             var x0 = data[randint(data.shape[0], [512], generator: streams["minibatches"])];
-            DenoisingLoss.Draw(model, x0, null, streams["noise"]).backward(); // ε_θ learns the data
-            modelAdam.Step();
-            modelAdam.ZeroGradients();
-
-            var (set, time) = (x0.unsqueeze(0), ForwardProcess.DrawTimes(1, 1e-3, 1, streams["times"]));
-            var noise = ForwardProcess.DrawNoise(set, streams["noise"]);
-            var predicted = ContrastiveEnergyPrediction.Predicted(guide, schedule, set, time, noise);
-            ContrastiveEnergyPrediction.Loss(beta * energy(x0).unsqueeze(0), predicted).backward(); // f_φ → E_t
-            guideAdam.Step();
-            guideAdam.ZeroGradients();
+            var (set, labels) = (x0.unsqueeze(0), beta * energy(x0).unsqueeze(0)); // compared with one another at one t
+            var denoising = DenoisingLoss.Draw(model, x0, null, streams["noise"]); // ε_θ learns the data
+            var contrast = ContrastiveEnergyPrediction.Draw(guide, schedule, set, labels, streams["contrast"]); // f_φ → E_t
+            (denoising + contrast).backward();
+            adam.Step();
+            adam.ZeroGradients();
         }
         var xT = Sampler.Normal([4000, 2], ScalarType.Float32, null, streams["sampling"]);
         return Sampler.Sample(model.Noise.GuidedBy((xt, level) => guide.At(xt, level)), xT, schedule, new(), null);

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Tilt.Cli;
 
 /// <summary>Where a verb writes: results on one side, remarks and errors on the other, with what the terminal can show.</summary>
@@ -44,6 +46,19 @@ internal sealed class Terminal
             return IsInteractive && Console.WindowWidth > 0 ? Console.WindowWidth : null;
         }
     }
+
+    /// <summary>A writer for results of many lines; it throws <see cref="IOException"/> once whoever reads them has gone.</summary>
+    /// <remarks>The console's own writer swallows that error, so that work for <c>| head</c> would go on to its end.</remarks>
+    public TextWriter Piped() =>
+        _console && Console.IsOutputRedirected
+            ? new StreamWriter(
+                new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, 1),
+                bufferSize: 1 << 16
+            )
+            : Output;
+
+    /// <summary>Whether an error says that whoever read the output has gone: errno EPIPE.</summary>
+    public static bool ReaderHasGone(IOException error) => error.HResult == 32;
 
     /// <summary>A line of the result.</summary>
     public void Line(string text = "") => Output.WriteLine(text);

@@ -53,7 +53,8 @@ internal sealed class Cep2dFigures(string run, Cep2dModel model, Certificate cer
             rows,
             columns,
             (row, column) => panels[row, column],
-            _model.Dataset.AxisLimit
+            _model.Dataset.AxisLimit,
+            absent: $"β up to {_model.Options.Dial.Max.ToString("0.#", CultureInfo.InvariantCulture)} was trained"
         );
 
         Func<double, PlanePoints> Drawn(string stream) =>
@@ -238,7 +239,8 @@ internal sealed class Cep2dFigures(string run, Cep2dModel model, Certificate cer
             {
                 using var turn = NewDisposeScope();
                 using var own = new RandomStreams(_model.Options.Seed);
-                var sampler = _model.Options.Sampler with { Solver = solver, Evaluations = evaluations[i] };
+                var named = _model.Options.Sampler with { Solver = solver };
+                var sampler = named.Spending(evaluations[i]);
                 var clock = Stopwatch.StartNew();
                 var points = _model.Sample(_first, beta, GalleryPoints, own["solvers"], sampler, beyondPool: true);
                 times[i] = clock.Elapsed.TotalMilliseconds / GalleryPoints * 1000;

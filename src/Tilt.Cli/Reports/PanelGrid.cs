@@ -46,6 +46,9 @@ internal sealed class PanelGrid
     /// <summary>What the colours of the panels mean.</summary>
     public ColorScale? Colors { get; init; }
 
+    /// <summary>What stands in the place of a panel that there is not; null for nothing.</summary>
+    public string? Absent { get; init; }
+
     /// <summary>Width of the whole figure.</summary>
     public int Width =>
         (int)Math.Ceiling(Math.Max(Left + Columns * PanelWidth + (Columns - 1) * ColumnGap + Right, LegendWidth));
@@ -114,6 +117,11 @@ internal sealed class PanelGrid
                 if (plot is not null)
                 {
                     DrawPanel(canvas, plot, row, column);
+                }
+                else if (Absent is not null)
+                {
+                    var place = DataRect(row, column);
+                    FigureStyle.Text(canvas, Absent, place.MidX, place.MidY, align: SKTextAlign.Center);
                 }
             }
         }

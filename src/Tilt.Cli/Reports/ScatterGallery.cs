@@ -21,10 +21,11 @@ internal static class ScatterGallery
     /// <param name="title">What it shows.</param>
     /// <param name="rows">A title for each row.</param>
     /// <param name="columns">A title for each column.</param>
-    /// <param name="panels">The points of each row and column; null leaves the place empty.</param>
+    /// <param name="panels">The points of each row and column; null where there are none.</param>
     /// <param name="reach">Both axes run from −reach to reach.</param>
     /// <param name="colors">The least and greatest value of the colours.</param>
     /// <param name="colorLabel">What the colours are.</param>
+    /// <param name="absent">What stands where there are no points.</param>
     public static Figure Make(
         string name,
         string title,
@@ -33,7 +34,8 @@ internal static class ScatterGallery
         Func<int, int, PlanePoints?> panels,
         double reach = 4.5,
         (double Low, double High)? colors = null,
-        string colorLabel = "label"
+        string colorLabel = "label",
+        string absent = "not drawn"
     )
     {
         var (low, high) = colors ?? (0, 1);
@@ -47,6 +49,7 @@ internal static class ScatterGallery
             RowTitles = rows,
             ColumnTitles = columns,
             Colors = scale,
+            Absent = absent,
         };
         return new Figure(
             name,

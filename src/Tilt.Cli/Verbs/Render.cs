@@ -3,7 +3,6 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Tilt.Cli.Reports;
 using Tilt.Environments;
-using Tilt.Environments.Mazes;
 using Tilt.Environments.Rendering;
 
 namespace Tilt.Cli.Verbs;
@@ -14,36 +13,26 @@ internal static class Render
     private const int StripFrames = 6;
     private const double WantedSecondsPerFrame = 0.04;
 
-    /// <summary>Chooses an action for an environment as it stands.</summary>
-    /// <param name="environment">Where to act.</param>
-    /// <param name="random">The driver's own stream.</param>
-    /// <param name="action">Receives the action, [A].</param>
-    internal delegate void Driver(IEnvironment environment, RandomStream random, Span<double> action);
-
-    /// <summary>What can act, by name; makes a driver for a task.</summary>
-    internal static IReadOnlyDictionary<string, Func<EnvironmentTask, Driver>> Drivers { get; } =
-        new SortedDictionary<string, Func<EnvironmentTask, Driver>>(StringComparer.Ordinal)
-        {
-            ["random"] = _ => Uniform,
-            ["waypoint"] = Waypoints,
-            ["zero"] = _ => (_, _, action) => action.Clear(),
-        };
-
     /// <summary>The verb.</summary>
     public static Verb Verb(Terminal terminal)
     {
         var verb = new Verb(
             "render",
             "Draws a task: frames, an animation that browsers play, and a strip.",
-            "./tilt render hopper",
-            "./tilt render maze2d-large --driver waypoint --frames 200"
+            "./tilt render hopper --driver expert",
+            "./tilt render hopper --policy runs/hopper-medium-replay/qgpo/seed-0"
         );
         var task = new Argument<EnvironmentTask>("TASK")
         {
             Description = "what to draw ('list tasks' names them)",
             CustomParser = Task,
         };
-        var driver = CommonOptions.Name("--driver", "driver", "who acts", [.. Drivers.Keys], "random");
+        var driver = CommonOptions.Name("--driver", "driver", "who acts", [.. RenderDrivers.All.Keys], "random");
+        var policy = new Option<string?>("--policy")
+        {
+            HelpName = "RUN",
+            Description = "a trained run, or its policy file, acts instead",
+        };
         var frames = Number("--frames", "pictures to take", 120, 1, 100_000);
         var every = new Option<int?>("--every")
         {
@@ -60,13 +49,16 @@ internal static class Render
         var seed = CommonOptions.Seed();
         var folder = CommonOptions.Out("where to write [runs/render/TASK]");
         verb.Add(task);
-        foreach (var option in new Option[] { driver, frames, every, width, height, plain, seed, folder })
+        foreach (var option in new Option[] { driver, policy, frames, every, width, height, plain, seed, folder })
         {
             verb.Add(option);
         }
         verb.SetAction(parsed =>
         {
             var chosen = parsed.GetRequiredValue(task);
+            var acting = parsed.GetValue(policy) is { } saved
+                ? RenderDrivers.Saved(chosen, saved)
+                : RenderDrivers.All[parsed.GetValue(driver)!](chosen);
             using var environment = chosen.Create();
             using var renderer = new Renderer(
                 environment,
@@ -78,7 +70,7 @@ internal static class Render
                 terminal,
                 environment,
                 renderer,
-                Drivers[parsed.GetValue(driver)!](chosen),
+                acting,
                 parsed.GetValue(frames),
                 parsed.GetValue(every) ?? Math.Max(1, (int)Math.Round(WantedSecondsPerFrame / chosen.ControlSeconds)),
                 parsed.GetValue(seed),
@@ -149,34 +141,6 @@ internal static class Render
         terminal.Line($"{Path.Combine(folder, "strip.png")}  {strip.Count} of them side by side");
         terminal.Line($"{Path.Combine(folder, "frames")}");
         return 0;
-    }
-
-    private static void Uniform(IEnvironment environment, RandomStream random, Span<double> action)
-    {
-        foreach (ref var component in action)
-        {
-            component = random.Uniform(-1, 1);
-        }
-    }
-
-    private static Driver Waypoints(EnvironmentTask task)
-    {
-        WaypointController? controller = null;
-        return (environment, random, action) =>
-        {
-            if (environment is not Maze2d maze)
-            {
-                throw TiltException.Usage(
-                    $"--driver waypoint finds its way in maze2d tasks only, not in {task.Name}; random acts everywhere."
-                );
-            }
-            controller ??= new WaypointController(maze.Map);
-            if (environment.Steps == 0)
-            {
-                controller.Forget();
-            }
-            controller.Act(environment.Observation, maze.Target, random, action);
-        };
     }
 
     private static EnvironmentTask Task(ArgumentResult result)

@@ -49,12 +49,9 @@ internal static class Sample
         {
             var folder = parsed.GetValue(run)!;
             using var model = Cep2dModel.Load(folder, terminal.Remark);
-            var guide = parsed.GetValue(method) is { Length: > 0 } named ? named[0] : model.Options.Methods[0];
-            var sampler = model.Options.Sampler with
-            {
-                Solver = parsed.GetValue(solver)!,
-                Evaluations = parsed.GetValue(evaluations),
-            };
+            var guide = parsed.GetValue(method) is { Length: > 0 } several ? several[0] : model.Options.Methods[0];
+            var named = model.Options.Sampler with { Solver = parsed.GetValue(solver)! };
+            var sampler = named.Spending(parsed.GetValue(evaluations));
             var asked = parsed.GetValue(betas)!;
             if (asked.Length > 1 && parsed.GetValue(output) is { } one)
             {
@@ -121,7 +118,7 @@ internal static class Sample
     {
         if (output == "-")
         {
-            WriteCsv(terminal.Output, parts, mark);
+            Print(terminal, parts, mark);
             return;
         }
         var name =
@@ -146,6 +143,20 @@ internal static class Sample
             }
         );
         terminal.Line($"{file}: {total} points{(mark is null ? "" : $", {mark}")}");
+    }
+
+    private static void Print(Terminal terminal, IEnumerable<torch.Tensor> parts, string? mark)
+    {
+        var writer = terminal.Piped();
+        try
+        {
+            WriteCsv(writer, parts, mark);
+            writer.Flush();
+        }
+        catch (IOException error) when (Terminal.ReaderHasGone(error))
+        {
+            // As with `| head`: all that was wanted has been read.
+        }
     }
 
     private static void MakeFolder(string folder)

@@ -63,6 +63,32 @@ public static class ContrastiveEnergyPrediction
         return UnbiasedLoss(energies, predicted, same).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The loss of <see cref="Loss"/> with noise, and one t for each condition uniform on [first time, T), both drawn.</summary>
+    /// <param name="network">f_φ, one number a sample.</param>
+    /// <param name="schedule">What noises the samples.</param>
+    /// <param name="x0">K clean samples of each of B conditions, [B, K, D].</param>
+    /// <param name="energies">β·E(x₀) of the same samples, [B, K]. No gradient flows into it.</param>
+    /// <param name="generator">Where the draws come from: times first, then noise.</param>
+    /// <param name="firstTime">The earliest t; null for where the schedule's samplers end.</param>
+    /// <returns>A scalar in nats.</returns>
+    public static Tensor Draw(
+        Network network,
+        NoiseSchedule schedule,
+        Tensor x0,
+        Tensor energies,
+        Generator generator,
+        double? firstTime = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(schedule);
+        using var scope = NewDisposeScope();
+
+        var first = firstTime ?? schedule.SamplingEnd;
+        var time = ForwardProcess.DrawTimes(x0.shape[0], first, schedule.End, generator);
+        var noise = ForwardProcess.DrawNoise(x0, generator);
+        return Loss(energies, Predicted(network, schedule, x0, time, noise)).MoveToOuterDisposeScope();
+    }
+
     /// <summary>f_φ of contrast sets: K clean samples per condition, noised to one t per condition.</summary>
     /// <param name="network">f_φ, one number a sample.</param>
     /// <param name="schedule">What noises the samples.</param>

@@ -52,6 +52,23 @@ public sealed record SamplerOptions
     /// <value>0.05 (upstream).</value>
     public double RelativeTolerance { get; init; } = 0.05;
 
+    /// <summary>The same sampler spending that many evaluations in all, the last estimate of x₀ included.</summary>
+    /// <param name="evaluations">Network evaluations in all; where they are too few for a last estimate, there is none.</param>
+    public SamplerOptions Spending(int evaluations) =>
+        DenoiseToZero && evaluations > Solvers.Find(Solver).Fewest
+            ? this with
+            {
+                Evaluations = evaluations - 1,
+            }
+            : this with
+            {
+                Evaluations = evaluations,
+                DenoiseToZero = false,
+            };
+
+    /// <summary>Network evaluations in all, the last estimate of x₀ included.</summary>
+    public int Spent => Evaluations + (DenoiseToZero ? 1 : 0);
+
     /// <summary>The CEP authors' 2-D sampler: noise form, multistep, order 2, uniform times.</summary>
     /// <remarks>cep.md §13; 25 evaluations in their figures, 15 by default in their code.</remarks>
     public static SamplerOptions Cep2d { get; } =

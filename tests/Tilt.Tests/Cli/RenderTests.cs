@@ -7,6 +7,8 @@ public class RenderTests
 {
     [Theory]
     [InlineData("hopper", "random")]
+    [InlineData("hopper", "medium")]
+    [InlineData("walker2d", "expert")]
     [InlineData("maze2d-umaze", "waypoint")]
     public void Frames_animation_and_strip_are_written(string task, string driver)
     {
@@ -59,6 +61,23 @@ public class RenderTests
         );
         Assert.Equal(2, result.ExitCode);
         Assert.Contains("maze2d", result.Error);
+    }
+
+    [Fact]
+    public void Behavior_policies_are_for_their_robots()
+    {
+        var result = CommandLine.Run("render", "maze2d-umaze", "--driver", "expert");
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("hopper", result.Error);
+    }
+
+    [Fact]
+    public void A_policy_that_is_not_there_is_named()
+    {
+        using var folder = new TemporaryFolder();
+        var result = CommandLine.Run("render", "hopper", "--policy", folder.File("none"));
+        Assert.NotEqual(0, result.ExitCode);
+        Assert.Contains(folder.File("none"), result.Error);
     }
 
     [Fact]

@@ -205,13 +205,16 @@ public class SolverGoldenTests
     public void Time_grids_are_the_recorded_ones()
     {
         var schedule = new LinearSchedule();
-        foreach (var name in Arrays.Names.Where(name => name.StartsWith("grid__", StringComparison.Ordinal)))
+        var (plain, single) = (Named("grid__"), Named("grid_single__"));
+        Assert.NotEmpty(plain);
+        Assert.NotEmpty(single);
+        foreach (var name in plain)
         {
             var parts = name.Split("__"); // grid, spacing, nN
             var found = TimeGrid.Times(schedule, TimeGrid.Parse(parts[1]), Tail(parts[2]), 1, 1e-3);
             Near(Arrays[name].Values, found, name);
         }
-        foreach (var name in Arrays.Names.Where(name => name.StartsWith("grid_single__", StringComparison.Ordinal)))
+        foreach (var name in single)
         {
             var parts = name.Split("__"); // grid_single, spacing, oK, nN
             var strides = SinglestepGrid.Strides(
@@ -226,6 +229,9 @@ public class SolverGoldenTests
             double[] found = [strides[0][0].Time, .. strides.Select(stride => stride[^1].Time)];
             Near(Arrays[name].Values, found, name);
         }
+
+        static List<string> Named(string prefix) =>
+            [.. Arrays.Names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal))];
 
         static int Tail(string part) => int.Parse(part.AsSpan(1), CultureInfo.InvariantCulture);
 

@@ -217,7 +217,7 @@ public sealed class Cep2dCertifier : IDisposable
         return new(
             _model.Options.Task,
             sampler.Solver,
-            sampler.Evaluations + (sampler.DenoiseToZero ? 1 : 0),
+            sampler.Spent,
             _options.Points,
             rows,
             [.. methods.Select(Cep2dModel.NameOf)]

@@ -152,13 +152,18 @@ public sealed record Cep2dOptions : ICheckedOptions
     /// <summary>How samples are drawn.</summary>
     public SamplerOptions Sampler { get; init; } = QuickSampler;
 
-    /// <summary>DPM-Solver of order 2 in its noise form on the logSNR grid, 25 evaluations.</summary>
+    /// <summary>DPM-Solver of order 2 in its noise form on the logSNR grid: 24 evaluations, and one that estimates x₀ at the last level.</summary>
+    /// <remarks>
+    /// Without the last estimate samples keep the noise of t = 1e-3. That is little, but a set with sharp edges (checkerboard) shows it
+    /// at β = 10 in the mean label: 0.0074 off without it, 0.0007 with it, by exact guidance and exact noise.
+    /// </remarks>
     private static SamplerOptions QuickSampler { get; } =
         new()
         {
             Solver = "dpm-solver-2m",
-            Evaluations = 25,
+            Evaluations = 24,
             Spacing = TimeSpacing.LogSnr,
+            DenoiseToZero = true,
         };
 
     /// <summary>The names of the presets.</summary>
