@@ -33,9 +33,9 @@ public static class TiltYourOwnData
         {
             using var scope = NewDisposeScope();
             var x0 = data[randint(data.shape[0], [512], generator: streams["minibatches"])];
-            var (set, labels) = (x0.unsqueeze(0), beta * energy(x0).unsqueeze(0)); // compared with one another at one t
+            var (sets, labels) = (x0.view(8, 64, 2), beta * energy(x0).view(8, 64)); // each set has one t
             var denoising = DenoisingLoss.Draw(model, x0, null, streams["noise"]); // ε_θ learns the data
-            var contrast = ContrastiveEnergyPrediction.Draw(guide, schedule, set, labels, streams["contrast"]); // f_φ → E_t
+            var contrast = ContrastiveEnergyPrediction.Draw(guide, schedule, sets, labels, streams["contrast"]); // f_φ → E_t
             (denoising + contrast).backward();
             adam.Step();
             adam.ZeroGradients();

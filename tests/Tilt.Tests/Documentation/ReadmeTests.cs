@@ -27,7 +27,7 @@ public partial class ReadmeTests
         var data = randn([20000, 2], generator: new Generator(1));
         var centre = tensor(new float[] { 2, -1 });
 
-        var samples = TiltYourOwnData.Run(data, x0 => 0.5 * (x0 - centre).square().sum(-1), beta: 1, steps: 400);
+        var samples = TiltYourOwnData.Run(data, x0 => 0.5 * (x0 - centre).square().sum(-1), beta: 1, steps: 1000);
 
         // A few hundred steps of small networks are off by some hundredths; untilted samples would be off by 1 and by 1/2.
         Assert.Equal([4000, 2], samples.shape);
