@@ -1,3 +1,4 @@
+using System.Runtime;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -9,8 +10,11 @@ public static partial class NativeRuntime
     /// <summary>The variable that tells OpenMP's threads to sleep, not spin, while they wait for work.</summary>
     public const string WaitPolicyVariable = "OMP_WAIT_POLICY";
 
-    /// <summary>Sets the OpenMP wait policy to passive unless the user has chosen one.</summary>
+    /// <summary>Sets the OpenMP wait policy to passive unless the user has chosen one, and turns concurrent garbage collection off.</summary>
     /// <remarks>
+    /// A number that meets a tensor, as in <c>0.5 * x</c>, becomes a native scalar whose address TorchSharp (0.107) passes on without keeping
+    /// its owner alive. A background collection may let the finalizer free it while libtorch reads it: a long training then ends in "Unknown
+    /// scalar type", or goes on with another number. Collections that run where memory is asked for never fall into such a call of their thread.
     /// libgomp's spinning threads make small training steps many times slower as soon as another process wants a core. The
     /// framework's own SetEnvironmentVariable does not reach native getenv on Unix, hence setenv from libc.
     /// Runs when the assembly is loaded; calling it again is harmless.
@@ -20,6 +24,7 @@ public static partial class NativeRuntime
 #pragma warning restore CA2255
     public static void Prepare()
     {
+        GCSettings.LatencyMode = GCLatencyMode.Batch;
         if (OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable(WaitPolicyVariable) is null)
         {
             _ = SetNative(WaitPolicyVariable, "passive", 0);

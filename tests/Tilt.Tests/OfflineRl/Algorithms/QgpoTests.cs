@@ -289,7 +289,7 @@ public sealed class QgpoTests : IDisposable
     {
         var expected = QgpoSample.TrainIn(_folder.File("whole"));
         var folder = _folder.File("run");
-        // /dev/full refuses every byte, as a full disk does; a file in the folder's place refuses as well.
+        // A file in the folder's place refuses, whoever asks.
         var blocked = _folder.File("blocked");
         File.WriteAllText(blocked, "");
         var refused = Assert.Throws<TiltException>(() => QgpoSample.TrainIn(folder, cache: blocked));
@@ -298,6 +298,25 @@ public sealed class QgpoTests : IDisposable
         Assert.Equal("failed", RunReader.Open(folder).Status()!.State);
 
         Assert.Equal(expected, QgpoSample.TrainIn(folder, cache: _folder.File("elsewhere")));
+    }
+
+    [Fact]
+    public void A_disk_that_fills_up_while_the_cache_is_written_is_named_and_leaves_no_half_file()
+    {
+        var expected = QgpoSample.TrainIn(_folder.File("whole"));
+        var folder = _folder.File("run");
+        // The actions of the sample take 42 kB.
+        using var disk = SmallDisk.Mount("size=24k");
+        var cache = disk.File("cache");
+        var refused = Assert.Throws<TiltException>(() => QgpoSample.TrainIn(folder, cache: cache));
+        Assert.Contains(cache, refused.Message);
+        Assert.Contains("the disk is full", refused.Message);
+        Assert.Empty(Directory.GetFiles(cache));
+        Assert.Equal("failed", RunReader.Open(folder).Status()!.State);
+
+        disk.Remount("size=1m");
+        Assert.Equal(expected, QgpoSample.TrainIn(folder, cache: cache));
+        Assert.Single(Directory.GetFiles(cache));
     }
 
     [Fact]
