@@ -22,6 +22,7 @@ string[] verbs =
     "environments",
     "fuzz",
     "data",
+    "avatars",
 ];
 try
 {
@@ -63,6 +64,8 @@ try
             return FuzzData.Run(rest);
         case "data":
             return LargeData.Run(rest);
+        case "avatars":
+            return Avatars.Run(rest);
         case "help" or "--help" or "-h":
             Console.WriteLine(
                 """
@@ -83,6 +86,7 @@ try
                   qgpo-table [FILE]   FILE as Markdown
                   fuzz [N [SEED [KIND]]]   reads N mutated data files (hdf5, csv, npz): each read or refused, within bounds
                   data [N [S]]     a data set of N steps, S dimensions: time and memory to write, open, draw from
+                  avatars [N [FILE]]   speed of drawing avatars, effective sample sizes of colour tilts; FILE gets a contact sheet (ppm)
                   environments     what the tasks cost above their MuJoCo calls; the maze controller's scores
                 """
             );
