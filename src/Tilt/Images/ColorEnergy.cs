@@ -40,6 +40,64 @@ public static class ColorEnergy
         return (stack(energies, 1) + Penalty(saturation).unsqueeze(1)).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The energies of all six hues, of pictures of eight bits: the same numbers without tensors, several times as fast.</summary>
+    /// <param name="pictures">N of them.</param>
+    /// <returns>E_i, N·6 numbers, picture by picture.</returns>
+    public static double[] Energies(PictureSet pictures)
+    {
+        var energies = new double[pictures.Count * Hues.Count];
+        Parallel.For(0, (int)pictures.Count, i => Energies(pictures[i], energies.AsSpan(i * Hues.Count, Hues.Count)));
+        return energies;
+    }
+
+    private static void Energies(ReadOnlySpan<byte> picture, Span<double> energies)
+    {
+        var plane = picture.Length / 3;
+        var (last, hue, saturation, sum) = (-1, 0.0, 0.0, 0.0);
+        Span<double> distances = stackalloc double[Hues.Count];
+        for (var i = 0; i < plane; i++)
+        {
+            var (red, green, blue) = (picture[i], picture[plane + i], picture[2 * plane + i]);
+            var color = red << 16 | green << 8 | blue;
+            if (color != last)
+            {
+                // Neighbours are often of one colour.
+                last = color;
+                (hue, saturation) = HueAndSaturation(red / 255.0, green / 255.0, blue / 255.0);
+                for (var k = 0; k < Hues.Count; k++)
+                {
+                    var away = Math.Abs(hue - (double)k / Hues.Count);
+                    distances[k] = Math.Min(away, 1 - away);
+                }
+            }
+            sum += saturation;
+            for (var k = 0; k < Hues.Count; k++)
+            {
+                energies[k] += distances[k];
+            }
+        }
+        var penalty = GreyPenalty * Math.Max(0, LeastSaturation - sum / plane);
+        for (var k = 0; k < Hues.Count; k++)
+        {
+            energies[k] = energies[k] / plane + penalty;
+        }
+    }
+
+    private static (double Hue, double Saturation) HueAndSaturation(double r, double g, double b)
+    {
+        var (v, m) = (Math.Max(r, Math.Max(g, b)), Math.Min(r, Math.Min(g, b)));
+        var range = v - m;
+        if (range == 0)
+        {
+            return (0, 0);
+        }
+        var sixths =
+            r == v ? (g - b) / (range + Delta)
+            : g == v ? 2 + (b - r) / (range + Delta)
+            : 4 + (r - g) / (range + Delta);
+        return ((sixths < 0 ? sixths + 6 : sixths) / 6, range / (v + Delta));
+    }
+
     /// <summary>The energy of one hue.</summary>
     /// <param name="hue">Its place in <see cref="Hues.Names"/>.</param>
     public static EnergyFunction Of(int hue)

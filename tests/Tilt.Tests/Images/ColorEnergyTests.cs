@@ -76,6 +76,21 @@ public class ColorEnergyTests
     }
 
     [Fact]
+    public void Energies_of_bytes_are_those_of_images()
+    {
+        using var scope = torch.NewDisposeScope();
+        var bytes = new byte[20 * 48];
+        new Random(2).NextBytes(bytes);
+        bytes.AsSpan(0, 48).Fill(90); // grey
+        bytes.AsSpan(48, 48).Clear(); // black
+        var pictures = new PictureSet(bytes, 4, 4);
+
+        var expected = ColorEnergy.Energies(pictures.Images().to(torch.ScalarType.Float64)).data<double>().ToArray();
+        // float32 pixels have 1e-7 of a level of grey, and hues divide by ranges of 1/255 and more.
+        Assert.All(expected.Zip(ColorEnergy.Energies(pictures)), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+    }
+
+    [Fact]
     public void Gradients_are_those_of_central_differences()
     {
         using var scope = torch.NewDisposeScope();
