@@ -83,7 +83,7 @@ public sealed class Qgpo : IDisposable
         Model = new(options, data.ObservationSize, data.ActionSize, guidances, _streams);
         if (options.BehaviorFrom is not null)
         {
-            Model.TakeBehavior(options.BehaviorFrom, options.BehaviorSha256, data.Recorded.Sha256);
+            QgpoPolicies.TakeBehavior(Model, options.BehaviorFrom, options.BehaviorSha256, data.Recorded.Sha256);
         }
         Model.Box(box ?? ActionBox.Of(data));
         if (options.NormalizeObservations)
@@ -347,7 +347,7 @@ public sealed class Qgpo : IDisposable
     private SupportActions NewSupport()
     {
         _support?.Dispose();
-        var (sampler, identity) = Model.BehaviorSampler(_options.SupportSampler, _options.SupportActions);
+        var (sampler, identity) = QgpoPolicies.BehaviorSampler(Model, _options.SupportSampler, _options.SupportActions);
         return new(
             sampler,
             identity,

@@ -1,6 +1,5 @@
 using Tilt.Diffusion;
 using Tilt.Energy;
-using Tilt.Inference;
 using Tilt.Networks;
 using Tilt.OfflineRl.Data;
 using Tilt.Runs;
@@ -271,85 +270,28 @@ public sealed class QgpoModel : IDisposable
     /// <param name="notes">Texts for people.</param>
     /// <remarks>Weights are the averaged ones where the run keeps averages, also before <see cref="UseAverages"/>.</remarks>
     public PolicyFile PolicyFile(string? method, IReadOnlyDictionary<string, string>? notes = null) =>
-        File(method, Options.Sampler, clip: true, notes);
+        QgpoPolicies.Save(this, method, Options.Sampler, clip: true, notes);
 
     /// <summary>What tells this behavior model from others: SHA-256 of its weights and of what they mean.</summary>
-    public string BehaviorHash => File(null, Options.SupportSampler, clip: false, null).Hash();
+    public string BehaviorHash => QgpoPolicies.Save(this, null, Options.SupportSampler, clip: false).Hash();
 
-    /// <summary>Takes over the behavior model of a finished run.</summary>
-    /// <param name="run">Its folder.</param>
-    /// <param name="hash">Its hash as it was when this run began; null where it begins now.</param>
-    /// <param name="dataSha256">Hash of this run's data.</param>
-    /// <exception cref="TiltException">The run is not finished, of other data or another make, or its model has changed.</exception>
-    internal void TakeBehavior(string run, string? hash, string dataSha256)
+    /// <summary>Puts another's weights into the behavior network; its average begins anew.</summary>
+    internal void TakeBehavior(Network source)
     {
-        var reader = RunReader.Open(run);
-        using var source = Load(run);
-        Require(reader.Status()?.State == "finished", "is not finished", "Let it end first.");
-        Require(
-            reader.Manifest.Data.Any(data => data.Sha256 == dataSha256),
-            "was trained on other data",
-            "Take a run on the same data, or train a behavior model."
-        );
-        var (own, theirs) = (Options, source.Options);
-        Require(
-            own.BehaviorNetwork == theirs.BehaviorNetwork
-                && own.FirstTime == theirs.FirstTime
-                && own.NormalizeObservations == theirs.NormalizeObservations,
-            "has another behaviorNetwork, firstTime or normalizeObservations",
-            "Give this run the same."
-        );
-        Require(hash is null || source.BehaviorHash == hash, "has changed since this run began", "Begin a new run.");
-        Behavior.CopyFrom(source.Behavior);
+        Behavior.CopyFrom(source);
         if (_averages.Remove("behavior", out var average))
         {
             average.Dispose();
             Average("behavior", Behavior);
         }
-
-        void Require(bool fine, string found, string remedy)
-        {
-            if (!fine)
-            {
-                throw TiltException.Usage($"behavior model of {run}: that run {found}. {remedy}");
-            }
-        }
     }
+
+    /// <summary>Mean and deviation that observations are normalized by; null where they are not.</summary>
+    internal (double[] Mean, double[] Deviation)? Normalizer =>
+        Options.NormalizeObservations ? (Numbers(_mean), Numbers(_deviation)) : null;
 
     /// <summary>The range of actions.</summary>
     public ActionBox ActionBox => new(Numbers(_low), Numbers(_high));
-
-    /// <summary>Draws support actions from μ_θ, not clipped, in the run's precision; and what tells the drawing from others.</summary>
-    internal (SupportSampler Sampler, string Identity) BehaviorSampler(SamplerOptions sampler, int count)
-    {
-        var file = File(null, sampler, clip: false, null);
-        if (Options.Precision.Resolve() != Precision.BFloat16)
-        {
-            var kernels = Options.Kernels ?? Inference.Processor.Lanes;
-            var policy = new Policy(file, new() { Lanes = kernels, Threads = get_num_threads() });
-            return (policy.Sample, $"{file.Hash()} float32 {kernels}");
-        }
-        var network = new ResidualScoreNetwork(ActionSize, ObservationSize, Options.BehaviorNetwork, new Generator(0));
-        network.CopyFrom(Behavior);
-        AverageOf("behavior")?.CopyTo(network);
-        var candidates = new CandidateNoise(
-            new(network, Schedule, NoiseModel.Parametrization, NoiseModel.FirstTime),
-            count,
-            Precision.BFloat16
-        );
-        return (Draw, $"{file.Hash()} bf16 {get_num_threads()} threads");
-
-        void Draw(ReadOnlySpan<float> observations, int each, long seed, Span<float> actions)
-        {
-            using var scope = NewDisposeScope();
-            using var generator = new Generator((ulong)seed);
-            var states = observations.Length / ObservationSize;
-            var seen = Seen(tensor(observations.ToArray(), [states, ObservationSize]));
-            var xT = Sampler.Normal([states * each, ActionSize], ScalarType.Float32, null, generator);
-            var drawn = Sampler.Sample(candidates.Given(seen), xT, Schedule, sampler, null);
-            drawn.contiguous().data<float>().CopyTo(actions);
-        }
-    }
 
     /// <summary>Puts the averaged weights in the networks' place. Training cannot go on from there.</summary>
     public void UseAverages()
@@ -426,67 +368,6 @@ public sealed class QgpoModel : IDisposable
         if (Options.AverageDecay > 0)
         {
             _averages.Add(name, new(network, Options.AverageDecay, AverageStart.BiasCorrected));
-        }
-    }
-
-    private PolicyFile File(
-        string? method,
-        SamplerOptions sampler,
-        bool clip,
-        IReadOnlyDictionary<string, string>? notes
-    )
-    {
-        using var streams = new RandomStreams(0);
-        using var copies = new QgpoModel(
-            Options with
-            {
-                AverageDecay = 0,
-            },
-            ObservationSize,
-            ActionSize,
-            method is null ? [] : [ActionGuidance.Named(method) with { Loss = _ => throw new NotSupportedException() }],
-            streams
-        );
-        Copy("behavior", Behavior, copies.Behavior);
-        var energy = method is null ? null : copies.Energy(method);
-        if (energy is not null)
-        {
-            Copy(method!, Energy(method!), energy);
-        }
-        var record = new PolicyRecord
-        {
-            Task = Options.Task,
-            ObservationDimensions = ObservationSize,
-            ActionDimensions = ActionSize,
-            Schedule = NoiseSchedules.Describe(Schedule),
-            Parametrization = NoiseModel.Parametrization,
-            FirstTime = NoiseModel.FirstTime,
-            ScoreNetwork = PolicyNetwork.ResidualScore,
-            Guidance = energy switch
-            {
-                null => null,
-                EnergyNetwork dial => new()
-                {
-                    Network = PolicyNetwork.Energy,
-                    Beta = Options.Beta,
-                    MaximumBeta = dial.MaximumBeta,
-                },
-                _ => new() { Network = PolicyNetwork.ConditionalEnergy, Beta = Options.Beta },
-            },
-            Solver = PolicySolver.Of(sampler.Solver, Sampler.Plan(Schedule, sampler)),
-            ObservationMean = Options.NormalizeObservations ? Numbers(_mean) : null,
-            ObservationDeviation = Options.NormalizeObservations ? Numbers(_deviation) : null,
-            ActionLow = Numbers(_low),
-            ActionHigh = Numbers(_high),
-            ClipActions = clip,
-            Notes = notes ?? new SortedDictionary<string, string>(),
-        };
-        return new(record, PolicyTensors.Of(copies.Behavior, energy));
-
-        void Copy(string name, Network from, Network to)
-        {
-            to.CopyFrom(from);
-            AverageOf(name)?.CopyTo(to);
         }
     }
 
