@@ -168,6 +168,9 @@ public sealed class DiscreteSchedule : NoiseSchedule
     /// <remarks>(t − 1/N)·1000: the index, where N = 1000. With a clipped N it runs over the same 0 to 999 (dpm-solver.md §2, §3).</remarks>
     public override double NetworkTime(double time) => (time - 1.0 / Count) * 1000;
 
+    /// <inheritdoc/>
+    public override double TimeTold(double networkTime) => networkTime / 1000 + 1.0 / Count;
+
     /// <summary>The level of an index.</summary>
     /// <param name="index">n, from 0 (cleanest) to N − 1.</param>
     public NoiseLevel AtIndex(int index) => At((index + 1.0) / Count);

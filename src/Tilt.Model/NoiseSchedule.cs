@@ -29,6 +29,10 @@ public abstract class NoiseSchedule
     /// <param name="time">t in [0, T].</param>
     public virtual double NetworkTime(double time) => time;
 
+    /// <summary>The t that a network was told of: the inverse of <see cref="NetworkTime"/>.</summary>
+    /// <param name="networkTime">The number it was given.</param>
+    public virtual double TimeTold(double networkTime) => networkTime;
+
     /// <summary>α_t = exp(log α_t).</summary>
     /// <param name="time">t in [0, T].</param>
     public double Alpha(double time) => Math.Exp(LogAlpha(time));

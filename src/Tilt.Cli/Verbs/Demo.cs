@@ -21,20 +21,20 @@ internal static class Demo
     {
         var verb = new Verb(
             "demo",
-            "Exact guidance in the plane, certified; a policy from logged data: a page each.",
+            "Exact guidance in the plane, certified; a policy from logged data: a page each. Guided images on request.",
             "./tilt demo",
-            "./tilt demo rl"
+            "./tilt demo images"
         );
         var part = new Argument<string?>("PART")
         {
-            Description = "2d or rl [both, one after the other]",
+            Description = "2d, rl or images [the first two, one after the other]",
             Arity = ArgumentArity.ZeroOrOne,
             CustomParser = result =>
             {
                 var typed = result.Tokens.Count > 0 ? result.Tokens[0].Value : null;
-                if (typed is not (null or "2d" or "rl"))
+                if (typed is not (null or "2d" or "rl" or "images"))
                 {
-                    result.AddError(Suggest.Unknown("part", typed, ["2d", "rl"]).Message);
+                    result.AddError(Suggest.Unknown("part", typed, ["2d", "rl", "images"]).Message);
                 }
                 return typed;
             },
@@ -45,14 +45,31 @@ internal static class Demo
         var steps = CommonOptions.Steps();
         var set = CommonOptions.Set();
         var output = CommonOptions.Out("where runs go [runs/TASK/demo/seed-N]");
+        var images = new Option<bool>("--images") { Description = "the same as the part images" };
+        var retrain = new Option<bool>("--retrain") { Description = "images: train the weights that ship anew" };
         verb.Add(part);
-        foreach (var option in new Option[] { task, all, seed, steps, set, output })
+        foreach (var option in new Option[] { task, all, images, retrain, seed, steps, set, output })
         {
             verb.Add(option);
         }
         verb.SetAction(parsed =>
         {
             var chosen = parsed.GetValue(part);
+            if (chosen == "images" || parsed.GetValue(images))
+            {
+                DemoImages.Run(
+                    terminal,
+                    parsed.GetValue(retrain),
+                    parsed.GetValue(seed),
+                    parsed.GetValue(steps),
+                    parsed.GetValue(output)
+                );
+                return 0;
+            }
+            if (parsed.GetValue(retrain))
+            {
+                throw TiltException.Usage("--retrain: goes with the part images; the others always train.");
+            }
             if (chosen == "rl")
             {
                 DemoRl.Run(terminal, parsed.GetValue(seed), parsed.GetValue(steps), parsed.GetValue(output));

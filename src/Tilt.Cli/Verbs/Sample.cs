@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using Tilt.Cli.Progress;
+using Tilt.Images;
 using Tilt.Sampling;
 using Tilt.Toys;
 using Tilt.Training;
@@ -19,9 +20,9 @@ internal static class Sample
     {
         var verb = new Verb(
             "sample",
-            "Draws samples of a trained run for a β, a solver and a guidance scale, as CSV.",
-            "./tilt sample runs/8gaussians/cep2d-cep/seed-0 --beta 3",
-            "./tilt sample runs/8gaussians/cep2d-cep/seed-0 --beta 0,5 -n 500 --solver ddim"
+            "Draws samples of a trained run for a β, a solver and a guidance scale: points as CSV, images as PNG and NPZ.",
+            "./tilt sample runs/8gaussians/cep2d-cep/seed-0 --beta 0,5 -n 500 --solver ddim",
+            "./tilt sample runs/images/color-cep/seed-0 --of cyan --beta 20"
         );
         var run = CommonOptions.Run();
         var method = Cep2dCommandLine.Methods("whose energy guides [the run's first]");
@@ -38,16 +39,64 @@ internal static class Sample
         var output = new Option<string?>("--out", "-o")
         {
             HelpName = "FILE",
-            Description = "the CSV file [RUN/samples/…]; - prints it",
+            Description = "the CSV or PNG file [RUN/samples/…]; - prints points",
+        };
+        var of = new Option<string[]>("--of")
+        {
+            HelpName = "NAME,…",
+            Description = "images: which hues or classes, such as cyan or background-hue=red [the first; all]",
+            DefaultValueFactory = _ => [],
+            CustomParser = result => [.. result.Tokens[0].Value.Split(',', StringSplitOptions.RemoveEmptyEntries)],
+        };
+        var noise = new Option<string?>("--noise")
+        {
+            HelpName = "RUN",
+            Description = "images: the noise model of a run or file [the run's, else the one that ships]",
         };
         verb.Add(run);
-        foreach (var option in new Option[] { method, betas, scale, count, solver, evaluations, seed, beyond, output })
+        foreach (
+            var option in new Option[]
+            {
+                method,
+                betas,
+                scale,
+                count,
+                solver,
+                evaluations,
+                seed,
+                beyond,
+                of,
+                noise,
+                output,
+            }
+        )
         {
             verb.Add(option);
         }
         verb.SetAction(parsed =>
         {
             var folder = parsed.GetValue(run)!;
+            if (ImageWeights.KindOf(folder) is not null)
+            {
+                // What is not typed is the run's own, which for images is another default.
+                T? Typed<T>(Option<T> option)
+                    where T : struct =>
+                    parsed.GetResult(option) is { Implicit: false } ? parsed.GetValue(option) : null;
+                var request = new SampleImages.Request(folder)
+                {
+                    Methods = parsed.GetValue(method) ?? [],
+                    Betas = parsed.GetResult(betas) is { Implicit: false } ? parsed.GetValue(betas)! : [],
+                    Scale = parsed.GetValue(scale),
+                    Count = Typed(count) ?? SampleImages.UsualCount,
+                    Solver = parsed.GetResult(solver) is { Implicit: false } ? parsed.GetValue(solver) : null,
+                    Evaluations = Typed(evaluations),
+                    Seed = parsed.GetValue(seed),
+                    Of = parsed.GetValue(of)!,
+                    Noise = parsed.GetValue(noise),
+                    Output = parsed.GetValue(output),
+                };
+                return SampleImages.Run(terminal, request);
+            }
             using var model = Cep2dModel.Load(folder, terminal.Remark);
             var guide = parsed.GetValue(method) is { Length: > 0 } several ? several[0] : model.Options.Methods[0];
             var named = model.Options.Sampler with { Solver = parsed.GetValue(solver)! };

@@ -16,6 +16,9 @@ internal static class Train
         );
         verb.Add(TrainCep2d.Verb(terminal));
         verb.Add(TrainQgpo.Verb(terminal));
+        verb.Add(TrainImagesNoise.Verb(terminal));
+        verb.Add(TrainImagesEnergy.Verb(terminal));
+        verb.Add(TrainImagesClassifier.Verb(terminal));
         verb.SetAction(ParseResultAction);
         return verb;
 

@@ -19,8 +19,8 @@ public readonly record struct LevelFeatures(Tensor Alpha, Tensor Sigma, Tensor F
     public const long Width = 1 + 2 * Harmonics;
 
     /// <summary>The features of each time.</summary>
-    /// <param name="schedule">A schedule that tells networks t itself.</param>
-    /// <param name="time">t, [B] or [1].</param>
+    /// <param name="schedule">Gives α, σ and λ.</param>
+    /// <param name="time">What the schedule tells networks of t, [B] or [1].</param>
     /// <remarks>Computed on the host in float64 and rounded once, so that σ_t keeps its digits at small t.</remarks>
     public static LevelFeatures Of(NoiseSchedule schedule, Tensor time)
     {
@@ -31,7 +31,7 @@ public readonly record struct LevelFeatures(Tensor Alpha, Tensor Sigma, Tensor F
         var table = new double[times.Length, 3];
         for (var i = 0; i < times.Length; i++)
         {
-            var level = schedule.At(times[i]);
+            var level = schedule.At(schedule.TimeTold(times[i]));
             (table[i, 0], table[i, 1], table[i, 2]) = (level.Alpha, level.Sigma, level.Lambda / LambdaUnit);
         }
         var columns = tensor(table, dtype: time.dtype).to(time.device);

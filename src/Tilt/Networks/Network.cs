@@ -10,14 +10,17 @@ namespace Tilt.Networks;
 /// <param name="name">The class's name, shown in errors.</param>
 public abstract class Network(string name) : nn.Module<Tensor, Tensor, Tensor?, Tensor>(name)
 {
-    /// <summary>D, the number of coordinates of a sample.</summary>
+    /// <summary>D, the number of coordinates of a sample, over all its axes.</summary>
     public abstract long Dimensions { get; }
+
+    /// <summary>The axes of a sample: [D] for points and actions, [C, H, W] for images.</summary>
+    public virtual IReadOnlyList<long> SampleShape => [Dimensions];
 
     /// <summary>The number of coordinates of a condition; 0 where the network takes none.</summary>
     public abstract long ConditionDimensions { get; }
 
     /// <summary>The network's value.</summary>
-    /// <param name="x">Noisy samples x_t, [B, D]; further leading dimensions are allowed. Left as they are.</param>
+    /// <param name="x">Noisy samples x_t, [B, D] with further leading dimensions allowed, or [B, C, H, W]. Left as they are.</param>
     /// <param name="time">t of each sample, [B], or [1] for one t that all share.</param>
     /// <param name="condition">Conditions such as observations, [B, C]; null where the network takes none.</param>
     public abstract override Tensor forward(Tensor x, Tensor time, Tensor? condition);
@@ -43,7 +46,20 @@ public abstract class Network(string name) : nn.Module<Tensor, Tensor, Tensor?, 
     /// <exception cref="TiltException">They have not; the message says which and what was found.</exception>
     protected void Check(Tensor x, Tensor? condition)
     {
-        if (x.shape[^1] != Dimensions)
+        var shape = SampleShape;
+        if (shape.Count > 1)
+        {
+            var found = x.shape;
+            // Convolutions want one leading axis, the batch.
+            if (found.Length != shape.Count + 1 || !found.AsSpan(1).SequenceEqual(shape.ToArray()))
+            {
+                throw new TiltException(
+                    $"{GetName()}: found samples of shape [{string.Join(", ", found)}]; the network was built for "
+                        + $"[B, {string.Join(", ", shape)}]. Resize the images, or build the network for theirs."
+                );
+            }
+        }
+        else if (x.shape[^1] != Dimensions)
         {
             throw new TiltException(
                 $"{GetName()}: samples have {x.shape[^1]} coordinates, the network was built for {Dimensions}."
