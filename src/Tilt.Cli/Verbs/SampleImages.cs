@@ -180,11 +180,8 @@ internal static class SampleImages
     )
     {
         var sampler = model.Options.Sampler;
-        sampler = sampler with
-        {
-            Solver = request.Solver ?? sampler.Solver,
-            Evaluations = request.Evaluations ?? sampler.Evaluations,
-        };
+        sampler = sampler with { Solver = request.Solver ?? sampler.Solver };
+        sampler = sampler.Spending(request.Evaluations ?? sampler.Spent);
         using var streams = new RandomStreams(request.Seed);
         using var signals = new StopSignals(CancellationToken.None);
         PictureSet pictures;
