@@ -20,6 +20,10 @@ public static class OracleTable
     {
         var counts = (args.Count > 0 ? args[0] : "25,50").Split(',').Select(int.Parse).ToList();
         var settings = args.Skip(1).Where(arg => arg.Contains('=', StringComparison.Ordinal)).ToList();
+        var seed = settings
+            .Where(setting => setting.StartsWith("seed=", StringComparison.Ordinal))
+            .Select(Whole)
+            .FirstOrDefault();
         var tasks = args.Skip(1).Except(settings).ToList();
         Console.WriteLine(
             "| data set | β | evaluations | " + string.Join(" | ", Certificate.MetricNames) + " | passed |"
@@ -30,7 +34,12 @@ public static class OracleTable
             var options = Cep2dOptions.For("quick", task);
             using var streams = new RandomStreams(0);
             using var model = new Cep2dModel(options, (0, 1), streams);
-            var certification = new CertificateOptions { Betas = Betas, Points = Points };
+            var certification = new CertificateOptions
+            {
+                Betas = Betas,
+                Points = Points,
+                Seed = 1_000_003 + seed,
+            };
             using var certifier = new Cep2dCertifier(model, certification);
             foreach (var beta in Betas)
             {
@@ -52,6 +61,8 @@ public static class OracleTable
         return 0;
     }
 
+    private static long Whole(string setting) => long.Parse(setting.Split('=')[1], CultureInfo.InvariantCulture);
+
     /// <summary>The preset's sampler with that many evaluations in all, the last estimate of x₀ included.</summary>
     private static SamplerOptions Sampler(SamplerOptions own, int evaluations, IEnumerable<string> settings)
     {
@@ -60,10 +71,11 @@ public static class OracleTable
             var (name, value) = (setting.Split('=')[0], setting.Split('=')[1]);
             own = name switch
             {
+                "seed" => own,
                 "solver" => own with { Solver = value },
                 "denoise" => own with { DenoiseToZero = bool.Parse(value) },
                 "end" => own with { EndTime = double.Parse(value, CultureInfo.InvariantCulture) },
-                _ => throw TiltException.Usage($"'{name}' is not solver, denoise or end."),
+                _ => throw TiltException.Usage($"'{name}' is not seed, solver, denoise or end."),
             };
         }
         return own.Spending(evaluations);
