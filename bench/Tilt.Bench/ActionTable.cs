@@ -30,6 +30,9 @@ internal static class ActionTable
     {
         public IReadOnlyList<string> Methods { get; init; } = ["cep"];
         public int SweepEpisodes { get; init; } = 20;
+
+        // The part of quick's gradient steps that is done.
+        public double Share { get; init; } = 1;
         public double BetaMax { get; init; } = 10;
         public IReadOnlyList<double> Scales { get; init; } = [1, 2];
         public IReadOnlyList<double> Betas { get; init; } = [1, 3, 6, 10];
@@ -48,10 +51,20 @@ internal static class ActionTable
         new("hopper-1", "hopper-medium-replay", 1),
         new("hopper-2", "hopper-medium-replay", 2),
         new("walker2d", "walker2d-medium-replay", 0),
-        new("halfcheetah", "halfcheetah-medium-replay", 0),
-        new("hopper-expert", "hopper-medium-expert", 0),
-        new("maze2d", "maze2d-umaze", 0) { BetaMax = 30, Betas = [3, 10, 30] },
-        new("maze2d-dense", "maze2d-umaze-dense", 0) { BetaMax = 30, Betas = [3, 10, 30] },
+        new("halfcheetah", "halfcheetah-medium-replay", 0) { Share = 0.5 },
+        new("maze2d", "maze2d-umaze", 0)
+        {
+            BetaMax = 30,
+            Betas = [3, 10, 30],
+            Share = 0.5,
+        },
+        new("hopper-expert", "hopper-medium-expert", 0) { Share = 0.5 },
+        new("maze2d-dense", "maze2d-umaze-dense", 0)
+        {
+            BetaMax = 30,
+            Betas = [3, 10, 30],
+            Share = 0.5,
+        },
     ];
 
     public static int Run(string[] args)
@@ -93,6 +106,12 @@ internal static class ActionTable
             Methods = experiment.Methods,
             BetaMax = experiment.BetaMax,
         };
+        options = options with
+        {
+            BehaviorSteps = (long)(options.BehaviorSteps * experiment.Share),
+            CriticSteps = (long)(options.CriticSteps * experiment.Share),
+            GuidanceSteps = (long)(options.GuidanceSteps * experiment.Share),
+        };
         var folder = Path.Combine("runs", "results", experiment.Name);
         if (Runs.RunReader.Exists(folder))
         {
@@ -119,9 +138,9 @@ internal static class ActionTable
                 continue;
             }
             var clock = Stopwatch.StartNew();
-            var isHeadline =
-                choice == PolicyChoice.Cloning || choice == new PolicyChoice(options.Methods[0], options.Beta, 1);
-            var count = isHeadline ? HeadlineEpisodes : experiment.SweepEpisodes;
+            // Cloning, and each method at the β of the defaults and scale 1, were chosen before anything was played.
+            var isFixed = choice == PolicyChoice.Cloning || (choice.Beta == options.Beta && choice.Scale == 1);
+            var count = isFixed ? HeadlineEpisodes : experiment.SweepEpisodes;
             var results = evaluation.Evaluate(choice, count, null, stop);
             var line = new JsonObject
             {
@@ -131,7 +150,7 @@ internal static class ActionTable
                 ["method"] = choice.Method,
                 ["beta"] = choice.Beta,
                 ["scale"] = choice.Scale,
-                ["chosenWithEnvironment"] = !isHeadline,
+                ["chosenWithEnvironment"] = !isFixed,
                 ["episodes"] = results.Count,
                 ["return"] = results.Average(result => result.Return),
                 ["score"] = results.Average(result => result.Score),
@@ -142,6 +161,7 @@ internal static class ActionTable
                 ["dataBest"] = episodes.Count > 0 ? episodes.Max(episode => episode.Return) : null,
                 ["dataSha256"] = recorded.Sha256,
                 ["steps"] = recorded.Count,
+                ["shareOfQuick"] = experiment.Share,
                 ["labelEss"] = Math.Round(diagnostics.LabelEss, 2),
                 ["meanQ"] = Math.Round(diagnostics.MeanQ, 2),
                 ["maxQ"] = Math.Round(diagnostics.MaxQ, 2),
@@ -227,16 +247,16 @@ internal static class ActionTable
     private static void Headlines(List<JsonElement> lines)
     {
         Console.WriteLine(
-            "| data set | seed | β | data, mean return | cloning | of the data's | CEP, scale 1 | score | over cloning, paired | better in | label ESS of 16 |"
+            "| data set | seed | of quick's steps | β | data, mean return | cloning | of the data's | CEP, scale 1 | score | over cloning, paired | better in | label ESS of 16 |"
         );
-        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach (var task in lines.GroupBy(line => Text(line, "task")))
         {
             var gains = new List<double>();
             foreach (var run in task.GroupBy(line => Text(line, "run")))
             {
                 var cloning = run.FirstOrDefault(IsCloning);
-                var policy = run.FirstOrDefault(line => IsHeadline(line) && !IsCloning(line));
+                var policy = run.FirstOrDefault(IsHeadline);
                 if (cloning.ValueKind == JsonValueKind.Undefined || policy.ValueKind == JsonValueKind.Undefined)
                 {
                     continue;
@@ -246,6 +266,7 @@ internal static class ActionTable
                 Row(
                     $"{task.Key}",
                     $"{Number(policy, "seed")}",
+                    $"{100 * Number(policy, "shareOfQuick"):f0} %",
                     $"{Number(policy, "beta")}",
                     $"{Number(policy, "dataReturn"):f1}",
                     $"{Number(cloning, "return"):f1}",
@@ -263,6 +284,7 @@ internal static class ActionTable
                 Row(
                     $"{task.Key}",
                     $"{mean.Count} seeds",
+                    $"",
                     $"",
                     $"",
                     $"",
@@ -296,7 +318,7 @@ internal static class ActionTable
                 $"{Number(line, "return"):f1}",
                 $"{Number(line, "score"):f1}",
                 $"{(cloning.ValueKind == JsonValueKind.Undefined ? null : Differences(line, cloning).Average()):+0.0;-0.0}",
-                $"{(IsHeadline(line) ? "as trained" : "chosen with environment access")}"
+                $"{(IsFixed(line) ? "as trained" : "chosen with environment access")}"
             );
         }
     }
@@ -307,7 +329,9 @@ internal static class ActionTable
 
     private static bool IsCloning(JsonElement line) => Text(line, "method") == PolicyChoice.Behavior;
 
-    private static bool IsHeadline(JsonElement line) => !line.GetProperty("chosenWithEnvironment").GetBoolean();
+    private static bool IsFixed(JsonElement line) => !line.GetProperty("chosenWithEnvironment").GetBoolean();
+
+    private static bool IsHeadline(JsonElement line) => IsFixed(line) && Text(line, "method") == "cep";
 
     /// <summary>Return over return of another policy from the same start with the same noise, over the episodes that both have played.</summary>
     private static List<double> Differences(JsonElement line, JsonElement other) =>
