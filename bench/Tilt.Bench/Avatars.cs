@@ -29,7 +29,7 @@ internal static class Avatars
             $"{count} avatars in {watch.Elapsed.TotalSeconds:0.00} s ({Environment.ProcessorCount} cores)"
         );
         watch.Restart();
-        using var energies = Energies(set.Pictures);
+        using var energies = tensor(ColorEnergy.Energies(set.Pictures)).reshape(-1, Hues.Count);
         Console.WriteLine($"their six colour energies in {watch.Elapsed.TotalSeconds:0.00} s");
 
         Console.WriteLine("effective sample size of exp(-beta E), % of all");
@@ -51,21 +51,6 @@ internal static class Avatars
     }
 
     private static AvatarSet Draw(long count, long seed) => AvatarGenerator.Draw(count, seed);
-
-    private static Tensor Energies(PictureSet pictures)
-    {
-        const long block = 4096;
-        using var scope = NewDisposeScope();
-        using var constant = no_grad();
-        var parts = new List<Tensor>();
-        for (var first = 0L; first < pictures.Count; first += block)
-        {
-            using var turn = NewDisposeScope();
-            var images = pictures.Images(first, Math.Min(block, pictures.Count - first));
-            parts.Add(ColorEnergy.Energies(images).to(ScalarType.Float64).MoveToOuterDisposeScope());
-        }
-        return cat(parts, 0).MoveToOuterDisposeScope();
-    }
 
     private static void Sheet(PictureSet pictures, string file)
     {

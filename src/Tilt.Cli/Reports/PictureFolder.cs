@@ -22,10 +22,11 @@ internal static class PictureFolder
     /// <param name="folder">The folder.</param>
     /// <param name="size">Height and width of the result.</param>
     /// <param name="least">The fewest pictures that are of use.</param>
+    /// <param name="most">The most that are read: the first of them.</param>
     /// <exception cref="TiltException">No such folder, too few pictures, or files that cannot be read; the message names them.</exception>
-    public static PictureSet Read(string folder, int size = 16, int least = 2)
+    public static PictureSet Read(string folder, int size = 16, int least = 2, long most = long.MaxValue)
     {
-        var files = Files(folder, least);
+        var files = Files(folder, least, most);
         var stride = 3 * size * size;
         if ((long)files.Length * stride > Array.MaxLength)
         {
@@ -48,7 +49,7 @@ internal static class PictureFolder
         return new(pixels, size, size);
     }
 
-    private static string[] Files(string folder, int least)
+    private static string[] Files(string folder, int least, long most)
     {
         if (!Directory.Exists(folder))
         {
@@ -66,7 +67,8 @@ internal static class PictureFolder
                 .. Directory
                     .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
                     .Where(file => Endings.Contains(Path.GetExtension(file), StringComparer.OrdinalIgnoreCase))
-                    .Order(StringComparer.Ordinal),
+                    .Order(StringComparer.Ordinal)
+                    .Take((int)Math.Min(most, int.MaxValue)),
             ];
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)

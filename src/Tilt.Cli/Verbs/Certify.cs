@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Tilt.Cli.Reports;
+using Tilt.Images;
 using Tilt.Runs;
 using Tilt.Toys;
 
@@ -17,9 +18,9 @@ internal static class Certify
     {
         var verb = new Verb(
             "certify",
-            "Measures a 2-D run against the exact answer, each number beside its noise floor; exit code 3 where it fails.",
-            "./tilt certify runs/8gaussians/cep2d-cep/seed-0",
-            "./tilt certify runs/swissroll/cep2d-all/seed-0 --method cep,dps --beta 3"
+            "Measures a run of the plane or of images against the exact answer, each number beside its noise floor; exit code 3 where it fails.",
+            "./tilt certify runs/swissroll/cep2d-all/seed-0 --method cep,dps --beta 3",
+            "./tilt certify runs/images/color-cep/seed-0 --of cyan --beta 20"
         );
         var run = CommonOptions.Run();
         var methods = Cep2dCommandLine.Methods("which methods [those of the run]");
@@ -31,15 +32,65 @@ internal static class Certify
             Description = "pairs of true draws behind each noise floor [10]",
             DefaultValueFactory = _ => 10,
         };
+        var of = new Option<string[]>("--of")
+        {
+            HelpName = "NAME,…",
+            Description = "images: which hues or classes [all]",
+            DefaultValueFactory = _ => [],
+            CustomParser = result => [.. result.Tokens[0].Value.Split(',', StringSplitOptions.RemoveEmptyEntries)],
+        };
+        var noise = new Option<string?>("--noise")
+        {
+            HelpName = "RUN",
+            Description = "images: the noise model of a run or file [the run's, else the one that ships]",
+        };
+        var scales = CommonOptions.Scales(1);
+        scales.Description = "images: guidance scales [1]";
+        var draws = new Option<long>("--draws")
+        {
+            HelpName = "N",
+            Description = "images: true pictures that are reweighted [1000000]",
+            DefaultValueFactory = _ => 1_000_000,
+        };
         var json = CommonOptions.Json();
         verb.Add(run);
-        foreach (var option in new Option[] { methods, betas, count, repetitions, json })
+        foreach (var option in new Option[] { methods, betas, count, repetitions, of, noise, scales, draws, json })
         {
             verb.Add(option);
         }
         verb.SetAction(parsed =>
         {
             var folder = parsed.GetValue(run)!;
+            if (ImageWeights.KindOf(folder) is not null)
+            {
+                // What is not typed has another default for images.
+                T? Typed<T>(Option<T> option)
+                    where T : struct =>
+                    parsed.GetResult(option) is { Implicit: false } ? parsed.GetValue(option) : null;
+                var request = new CertifyImages.Request(folder);
+                request = request with
+                {
+                    Methods = parsed.GetValue(methods) ?? [],
+                    Betas = parsed.GetValue(betas) ?? [],
+                    Of = parsed.GetValue(of)!,
+                    Scales = parsed.GetValue(scales) is { Length: > 0 } several ? several : [1],
+                    Count = Typed(count) ?? request.Count,
+                    Draws = parsed.GetValue(draws),
+                    Repetitions = Typed(repetitions) ?? request.Repetitions,
+                    Noise = parsed.GetValue(noise),
+                    Json = parsed.GetValue(json),
+                };
+                return CertifyImages.Run(terminal, request);
+            }
+            foreach (var option in new Option[] { of, noise, scales, draws })
+            {
+                if (parsed.GetResult(option) is { Implicit: false })
+                {
+                    throw TiltException.Usage(
+                        $"{option.Name}: is for runs of images, and {folder} is none. Leave it away."
+                    );
+                }
+            }
             using var model = Cep2dModel.Load(folder, terminal.Remark);
             var chosen = parsed.GetValue(methods) is { Length: > 0 } named ? named : [.. model.Options.Methods];
             var usual = OptionsFor(model);

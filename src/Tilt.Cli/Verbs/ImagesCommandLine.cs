@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Serialization.Metadata;
 using Tilt.Cli.Progress;
+using Tilt.Cli.Reports;
 using Tilt.Images;
 using Tilt.Networks;
 using Tilt.Runs;
@@ -81,10 +82,26 @@ internal static class ImagesCommandLine
             };
 
     /// <summary>The images of a run.</summary>
-    public static ImagePool Open(Terminal terminal, ImageData data)
+    /// <param name="terminal">Told what they are.</param>
+    /// <param name="data">Which.</param>
+    /// <param name="training">What they are for; null where they are looked at only.</param>
+    /// <exception cref="TiltException">A folder without pictures, with some that cannot be read, or with fewer than a batch.</exception>
+    public static ImagePool Open(Terminal terminal, ImageData data, ImageTraining? training = null)
     {
-        var pool = ImagePool.Of(data);
+        var pool =
+            data.Source == ImageData.Avatars
+                ? ImagePool.Of(data)
+                : new(PictureFolder.Read(data.Source, data.Size, most: data.Pool), data.Source);
         terminal.Remark($"{pool.Count} images of {data.Size}×{data.Size}: {pool.Name}");
+        if (training is { } asked && asked.Batch > pool.Count)
+        {
+            var count = pool.Count;
+            pool.Dispose();
+            throw TiltException.Usage(
+                $"option 'training.batch': found {asked.Batch}; expected at most the {count} images of {data.Source}. Add images, or "
+                    + $"--set training.batch={count}."
+            );
+        }
         return pool;
     }
 

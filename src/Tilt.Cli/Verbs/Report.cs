@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Tilt.Cli.Reports;
+using Tilt.Images;
 using Tilt.Runs;
 using Tilt.Toys;
 
@@ -27,6 +28,11 @@ internal static class Report
                 if (IsQgpo(run))
                 {
                     terminal.Line(new QgpoReport(run).Write(terminal.Remark));
+                    continue;
+                }
+                if (ImageWeights.KindOf(run) is not null)
+                {
+                    terminal.Line(CertifyImages.Report(terminal, run));
                     continue;
                 }
                 using var model = Cep2dModel.Load(run, terminal.Remark);

@@ -70,7 +70,7 @@ internal static class TrainImagesClassifier
         bool json = false
     )
     {
-        using var pool = ImagesCommandLine.Open(terminal, options.Data);
+        using var pool = ImagesCommandLine.Open(terminal, options.Data, options.Training);
         using var experiment = new ImageClassifierExperiment(options, pool);
         var type = ImagesJson.Default.ImageClassifierOptions;
         if (dryRun)

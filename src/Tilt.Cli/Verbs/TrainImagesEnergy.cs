@@ -155,7 +155,7 @@ internal static class TrainImagesEnergy
     /// <summary>Trains, or tells what it would do.</summary>
     public static int Run(Terminal terminal, ImageEnergyOptions options, string folder, bool dryRun = false)
     {
-        using var pool = ImagesCommandLine.Open(terminal, options.Data);
+        using var pool = ImagesCommandLine.Open(terminal, options.Data, options.Training);
         using var experiment = new ImageEnergyExperiment(options, pool);
         var type = ImagesJson.Default.ImageEnergyOptions;
         if (dryRun)

@@ -102,7 +102,7 @@ internal static class TrainImagesNoise
     /// <summary>Trains, or tells what it would do.</summary>
     public static int Run(Terminal terminal, ImageNoiseOptions options, string folder, bool dryRun = false)
     {
-        using var pool = ImagesCommandLine.Open(terminal, options.Data);
+        using var pool = ImagesCommandLine.Open(terminal, options.Data, options.Training);
         using var experiment = new ImageNoiseExperiment(options, pool);
         var type = ImagesJson.Default.ImageNoiseOptions;
         if (dryRun)

@@ -238,7 +238,10 @@ public sealed class ImageCertifier : IDisposable
                 ))
             );
         }
-        var novelty = _training is null ? null : Novelty.Of(samples, truth.Pictures!, _training);
+        var novelty =
+            _training is null ? null
+            : _reference.Law.IsTraining ? Novelty.LeavingOneOut(samples, _training)
+            : Novelty.Of(samples, truth.Pictures!, _training);
         var kinds = _reference.Energies.Names.Count;
         var kind = _reference.Energies.Index(energy);
         var mean = _reference.Energies.Of(samples).Where((_, i) => i % kinds == kind).Average();

@@ -31,14 +31,28 @@ public sealed record Novelty(
         return new(median, lowest, copies, heldMedian, heldLowest, heldCopies);
     }
 
+    /// <summary>The same where no true pictures are left over, as of a folder: training pictures stand in, each against all others.</summary>
+    /// <param name="samples">The samples.</param>
+    /// <param name="training">The training pictures, at least two.</param>
+    public static Novelty LeavingOneOut(PictureSet samples, PictureSet training)
+    {
+        var (median, lowest, copies) = Summary(Distances(samples, training));
+        // As many as there are samples are enough to compare with.
+        var some = Math.Min(samples.Count, training.Count);
+        var first = training.Pick([.. Enumerable.Range(0, (int)some).Select(i => (long)i)]);
+        var (othersMedian, othersLowest, othersCopies) = Summary(Distances(first, training, leaveOut: true));
+        return new(median, lowest, copies, othersMedian, othersLowest, othersCopies);
+    }
+
     /// <summary>The distance of each picture to its nearest training picture, in levels of 0 … 255.</summary>
     /// <param name="pictures">N of them.</param>
     /// <param name="training">M of them, of the same size.</param>
+    /// <param name="leaveOut">Whether picture i is training picture i, and is not compared with itself.</param>
     /// <remarks>
     /// Candidates are found with float32 matrix products, whose rounding is below a tenth of a level; the distance to the found
     /// one is then taken in whole numbers, so that a copy is at 0 exactly.
     /// </remarks>
-    public static double[] Distances(PictureSet pictures, PictureSet training)
+    public static double[] Distances(PictureSet pictures, PictureSet training, bool leaveOut = false)
     {
         if (pictures.Stride != training.Stride || training.Count == 0)
         {
@@ -59,7 +73,13 @@ public sealed record Novelty(
                 using var turn = NewDisposeScope();
                 var b = Centred(training, start, columns);
                 // ‖a‖² is the same for all columns and is left out.
-                var (values, places) = (b.square().sum(1).unsqueeze(0) - 2 * a.matmul(b.t())).min(1);
+                var distances = b.square().sum(1).unsqueeze(0) - 2 * a.matmul(b.t());
+                if (leaveOut)
+                {
+                    var (i, j) = (arange(a.shape[0]).unsqueeze(1) + first, arange(b.shape[0]).unsqueeze(0) + start);
+                    distances = distances.masked_fill(i == j, float.PositiveInfinity);
+                }
+                var (values, places) = distances.min(1);
                 var closer = values < best;
                 found = where(closer, places + start, found).MoveToOuterDisposeScope();
                 best = where(closer, values, best).MoveToOuterDisposeScope();

@@ -6,7 +6,8 @@ namespace Tilt.Images.Certificate;
 /// <param name="Name">What it is, in a word or two.</param>
 /// <param name="Count">How many there are to take.</param>
 /// <param name="Stretch">Pictures first … first + count − 1 of them: the same at every call.</param>
-public sealed record PictureLaw(string Name, long Count, Func<long, long, PictureSet> Stretch)
+/// <param name="IsTraining">Whether they are what the model was trained on, so that none are held out.</param>
+public sealed record PictureLaw(string Name, long Count, Func<long, long, PictureSet> Stretch, bool IsTraining = false)
 {
     /// <summary>Avatars of a seed; take another than that of the training pictures.</summary>
     /// <param name="seed">The seed.</param>
@@ -28,7 +29,8 @@ public sealed record PictureLaw(string Name, long Count, Func<long, long, Pictur
                     Pixels = pictures
                         .Pixels.AsSpan((int)(first * pictures.Stride), (int)(n * pictures.Stride))
                         .ToArray(),
-                }
+                },
+            IsTraining: true
         );
 
     /// <summary>Single pictures by their numbers.</summary>

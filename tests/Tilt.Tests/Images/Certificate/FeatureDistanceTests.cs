@@ -72,6 +72,19 @@ public class FeatureDistanceTests
         Assert.All(brute.Zip(distances), pair => Assert.Equal(pair.First, pair.Second, 1e-9));
         Assert.Equal(0, distances[40]);
         Assert.Equal(1.0 / 41, Novelty.Of(samples, Make(20), training).Copies, 1e-12);
+        // Without itself, a picture is as far as its nearest other; the copy's original is at 0 now from the copy.
+        var doubled = new PictureSet([.. training.Pixels, .. training[5]], 4, 4);
+        var others = Novelty.Distances(doubled, doubled, leaveOut: true);
+        Assert.Equal(0, others[5]);
+        Assert.Equal(0, others[700]);
+        Assert.All(others[..5], distance => Assert.True(distance > 0));
+        Assert.Equal(Difference(training[0].ToArray(), Nearest(0)), others[0], 1e-9);
+        byte[] Nearest(int to) =>
+            Enumerable
+                .Range(0, 700)
+                .Where(j => j != to)
+                .Select(j => training[j].ToArray())
+                .MinBy(picture => Difference(training[to].ToArray(), picture))!;
         Assert.Throws<ArgumentException>(() => Novelty.Distances(new(new byte[12], 2, 2), training));
     }
 
