@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Tilt.Energy;
 using Tilt.Images;
+using Tilt.Images.Avatars;
 using Tilt.Images.Certificate;
 using Tilt.Networks;
 using Tilt.Runs;
@@ -19,6 +21,10 @@ internal sealed class ImagesReport
     private const int Moments = 9;
     private const long TruthSeed = 900_000_002;
     private const long TruthDraws = 50_000;
+    private const int SolverPictures = 64;
+    private const int SolverTruth = 2000;
+    private static readonly string[] SolverNames = ["dpm-solver++-2m", "ddim", "ddpm"];
+    private static readonly int[] SolverEvaluations = [5, 10, 25, 50];
     private const string CertificateFile = "certificate.json";
     private static readonly double[] UsualBetas = [10, 20, 40];
 
@@ -28,6 +34,7 @@ internal sealed class ImagesReport
     private readonly ImageEnergyModel? _energies;
     private readonly ImageCertificate? _certificate;
     private readonly PictureSet _true;
+    private readonly Func<torch.Tensor, torch.Tensor>? _features;
 
     /// <summary>A report of a run.</summary>
     /// <param name="run">The run's folder; figures and the page go there.</param>
@@ -35,15 +42,18 @@ internal sealed class ImagesReport
     /// <param name="energies">The energies, where the run is of those. Stays the caller's.</param>
     /// <param name="truth">True pictures, <see cref="Shown"/> or more are good.</param>
     /// <param name="certificate">The run's certificate; null where it has none yet.</param>
+    /// <param name="features">Of the frozen classifier, [B, 3, H, W] → [B, D]; null for the pixels themselves.</param>
     public ImagesReport(
         string run,
         ImageNoiseModel model,
         ImageEnergyModel? energies,
         PictureSet truth,
-        ImageCertificate? certificate
+        ImageCertificate? certificate,
+        Func<torch.Tensor, torch.Tensor>? features = null
     )
     {
         (_run, _model, _energies, _true, _certificate) = (run, model, energies, truth, certificate);
+        _features = features;
         _figures = Path.Combine(run, "figures");
     }
 
@@ -89,6 +99,15 @@ internal sealed class ImagesReport
             Saved(Evolution()),
             "A picture on its way from noise at evenly spread steps of the solver, and below it what the guided model takes it for. Values beyond black and white are cut off."
         );
+        if (_energies is null)
+        {
+            say("figures: solvers");
+            page.Section(ReportSections.Dials)
+                .Add(
+                    Saved(Solvers()),
+                    "Unguided samples against true pictures: quality against time, the noise floor below. Milliseconds are of this machine while it drew this page."
+                );
+        }
         var reader = RunReader.Open(_run);
         page.Section(ReportSections.Curves)
             .Add(
@@ -364,6 +383,61 @@ internal sealed class ImagesReport
             .ToList();
         return BarsWithFloor.Make("mean-hue", "Total variation of mean hues", panels);
     }
+
+    /// <summary>Solvers and numbers of evaluations: quality against milliseconds.</summary>
+    private Figure Solvers()
+    {
+        var avatars = _model.Options.Data.Source == ImageData.Avatars;
+        using var truth = Features(avatars ? AvatarGenerator.Draw(SolverTruth, TruthSeed).Pictures : _true);
+        using var again = Features(
+            avatars
+                ? AvatarGenerator.Draw(SolverPictures, TruthSeed, SolverTruth).Pictures
+                : First(_true, SolverPictures)
+        );
+        var floor = FeatureDistances.PolynomialMmd(again, truth);
+        var series = new List<LineSeries>();
+        foreach (var solver in SolverNames)
+        {
+            var times = new double[SolverEvaluations.Length];
+            var quality = new double[SolverEvaluations.Length];
+            for (var i = 0; i < SolverEvaluations.Length; i++)
+            {
+                using var streams = new RandomStreams(0);
+                var named = _model.Options.Sampler with { Solver = solver };
+                var clock = Stopwatch.StartNew();
+                using var images = _model.Sample(
+                    _model.Noise,
+                    SolverPictures,
+                    streams["report/solvers"],
+                    named.Spending(SolverEvaluations[i])
+                );
+                times[i] = clock.Elapsed.TotalMilliseconds / SolverPictures;
+                using var found = Features(PictureSet.Of(images));
+                quality[i] = FeatureDistances.PolynomialMmd(found, truth);
+            }
+            var order = Enumerable.Range(0, times.Length).OrderBy(i => times[i]).ToList();
+            series.Add(new(solver, [.. order.Select(i => times[i])], [.. order.Select(i => quality[i])]));
+        }
+        var span = series.SelectMany(one => one.X).ToList();
+        if (avatars)
+        {
+            series.Add(new("noise floor", [span.Min(), span.Max()], [floor, floor]));
+        }
+        var what = _features is null ? "pixels" : "features of the classifier";
+        return LineFigures.Make(
+            "solvers",
+            "Solvers: quality against time",
+            "milliseconds per picture",
+            $"polynomial MMD, {what}",
+            [new LinePanel($"unguided, {string.Join(", ", SolverEvaluations)} evaluations", series)],
+            logX: true,
+            logY: true,
+            markers: true
+        );
+    }
+
+    private torch.Tensor Features(PictureSet pictures) =>
+        FeatureDistances.Of(pictures, _features ?? (images => images.flatten(1)));
 
     private PictureSet Draw(Diffusion.NoisePredictor noise, long count, Sampling.StateHook? hook = null)
     {

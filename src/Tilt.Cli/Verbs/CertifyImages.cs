@@ -137,7 +137,15 @@ internal static class CertifyImages
         using var model = ImageNoiseModel.Load(NoiseOf(new(run), energies), terminal.Remark);
         using var pool = ImagesCommandLine.Open(terminal, model.Options.Data);
         var certificate = File.Exists(Path.Combine(run, Certify.FileName)) ? Read(run) : null;
-        return new ImagesReport(run, model, energies, pool.Pictures, certificate).Write(terminal.Remark);
+        using var judge = JudgeOf(terminal, model.Options.Data);
+        return new ImagesReport(
+            run,
+            model,
+            energies,
+            pool.Pictures,
+            certificate,
+            judge is null ? null : judge.Features
+        ).Write(terminal.Remark);
     }
 
     private static void Save(string run, ImageCertificate certificate)
