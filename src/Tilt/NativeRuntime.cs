@@ -17,7 +17,7 @@ public static partial class NativeRuntime
     /// scalar type", or goes on with another number. Collections that run where memory is asked for never fall into such a call of their thread.
     /// libgomp's spinning threads make small training steps many times slower as soon as another process wants a core. The
     /// framework's own SetEnvironmentVariable does not reach native getenv on Unix, hence setenv from libc.
-    /// Runs when the assembly is loaded; calling it again is harmless.
+    /// Runs when the assembly is loaded; calling it again is harmless. docs/decisions/foreground-collection.md has the measurements.
     /// </remarks>
 #pragma warning disable CA2255 // A library may use a module initializer: this must precede any use of libtorch, whoever calls first.
     [ModuleInitializer]
