@@ -21,10 +21,10 @@ internal sealed class ImagesReport
     private const int Moments = 9;
     private const long TruthSeed = 900_000_002;
     private const long TruthDraws = 50_000;
-    private const int SolverPictures = 64;
+    private const int SolverPictures = 400;
     private const int SolverTruth = 2000;
     private static readonly string[] SolverNames = ["dpm-solver++-2m", "ddim", "ddpm"];
-    private static readonly int[] SolverEvaluations = [5, 10, 25, 50];
+    private static readonly int[] SolverEvaluations = [5, 10, 25];
     private const string CertificateFile = "certificate.json";
     private static readonly double[] UsualBetas = [10, 20, 40];
 
@@ -42,7 +42,7 @@ internal sealed class ImagesReport
     /// <param name="energies">The energies, where the run is of those. Stays the caller's.</param>
     /// <param name="truth">True pictures, <see cref="Shown"/> or more are good.</param>
     /// <param name="certificate">The run's certificate; null where it has none yet.</param>
-    /// <param name="features">Of the frozen classifier, [B, 3, H, W] → [B, D]; null for the pixels themselves.</param>
+    /// <param name="features">Of the frozen classifier, [B, 3, H, W] → [B, D]; null where there is none.</param>
     public ImagesReport(
         string run,
         ImageNoiseModel model,
@@ -99,13 +99,13 @@ internal sealed class ImagesReport
             Saved(Evolution()),
             "A picture on its way from noise at evenly spread steps of the solver, and below it what the guided model takes it for. Values beyond black and white are cut off."
         );
-        if (_energies is null)
+        if (_energies is null && _features is not null && _model.Options.Data.Source == ImageData.Avatars)
         {
             say("figures: solvers");
             page.Section(ReportSections.Dials)
                 .Add(
-                    Saved(Solvers()),
-                    "Unguided samples against true pictures: quality against time, the noise floor below. Milliseconds are of this machine while it drew this page."
+                    Saved(Solvers(_features)),
+                    $"Fréchet distance of {SolverPictures} unguided samples from {SolverTruth} true pictures, in the features of the frozen classifier; the floor is that of as many true pictures. Milliseconds are of this machine while it drew this page."
                 );
         }
         var reader = RunReader.Open(_run);
@@ -343,8 +343,11 @@ internal sealed class ImagesReport
     private Figure Bars(ImageCertificate certificate)
     {
         var others = Neighbours()
-            .Select(other => Path.Combine(other.Run, CertificateFile))
-            .Where(File.Exists)
+            .Select(other => other.Run)
+            // DPS is certified on the noise model's run.
+            .Append(_energies?.Options.Noise ?? _run)
+            .Select(run => Path.Combine(run, CertificateFile))
+            .Where(file => file != Path.Combine(_run, CertificateFile) && File.Exists(file))
             .Select(file =>
                 JsonSerializer.Deserialize(File.ReadAllText(file), ImageCertificateJson.Default.ImageCertificate)!
             )
@@ -385,16 +388,14 @@ internal sealed class ImagesReport
     }
 
     /// <summary>Solvers and numbers of evaluations: quality against milliseconds.</summary>
-    private Figure Solvers()
+    private Figure Solvers(Func<torch.Tensor, torch.Tensor> features)
     {
-        var avatars = _model.Options.Data.Source == ImageData.Avatars;
-        using var truth = Features(avatars ? AvatarGenerator.Draw(SolverTruth, TruthSeed).Pictures : _true);
-        using var again = Features(
-            avatars
-                ? AvatarGenerator.Draw(SolverPictures, TruthSeed, SolverTruth).Pictures
-                : First(_true, SolverPictures)
+        using var truth = FeatureDistances.Of(AvatarGenerator.Draw(SolverTruth, TruthSeed).Pictures, features);
+        using var again = FeatureDistances.Of(
+            AvatarGenerator.Draw(SolverPictures, TruthSeed, SolverTruth).Pictures,
+            features
         );
-        var floor = FeatureDistances.PolynomialMmd(again, truth);
+        var floor = FeatureDistances.Frechet(again, truth);
         var series = new List<LineSeries>();
         foreach (var solver in SolverNames)
         {
@@ -412,32 +413,25 @@ internal sealed class ImagesReport
                     named.Spending(SolverEvaluations[i])
                 );
                 times[i] = clock.Elapsed.TotalMilliseconds / SolverPictures;
-                using var found = Features(PictureSet.Of(images));
-                quality[i] = FeatureDistances.PolynomialMmd(found, truth);
+                using var found = FeatureDistances.Of(PictureSet.Of(images), features);
+                quality[i] = FeatureDistances.Frechet(found, truth);
             }
             var order = Enumerable.Range(0, times.Length).OrderBy(i => times[i]).ToList();
             series.Add(new(solver, [.. order.Select(i => times[i])], [.. order.Select(i => quality[i])]));
         }
         var span = series.SelectMany(one => one.X).ToList();
-        if (avatars)
-        {
-            series.Add(new("noise floor", [span.Min(), span.Max()], [floor, floor]));
-        }
-        var what = _features is null ? "pixels" : "features of the classifier";
+        series.Add(new("noise floor", [span.Min(), span.Max()], [floor, floor]));
         return LineFigures.Make(
             "solvers",
             "Solvers: quality against time",
             "milliseconds per picture",
-            $"polynomial MMD, {what}",
+            "Fréchet distance",
             [new LinePanel($"unguided, {string.Join(", ", SolverEvaluations)} evaluations", series)],
             logX: true,
             logY: true,
             markers: true
         );
     }
-
-    private torch.Tensor Features(PictureSet pictures) =>
-        FeatureDistances.Of(pictures, _features ?? (images => images.flatten(1)));
 
     private PictureSet Draw(Diffusion.NoisePredictor noise, long count, Sampling.StateHook? hook = null)
     {

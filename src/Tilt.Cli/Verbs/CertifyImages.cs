@@ -15,7 +15,7 @@ namespace Tilt.Cli.Verbs;
 internal static class CertifyImages
 {
     private static readonly double[] UsualBetas = [10, 20, 40];
-    private static readonly double[] OracleTimes = [0.4, 0.6, 0.8, 1];
+    private static readonly double[] OracleTimes = [0.5, 0.55, 0.6, 0.7, 0.8];
     private const int OraclePictures = 10_000;
     private const int OracleNoisy = 128;
     private const long JudgedPictures = 5000;
@@ -148,16 +148,42 @@ internal static class CertifyImages
         ).Write(terminal.Remark);
     }
 
+    /// <summary>Writes the certificate; rows that an earlier call measured of the same checkpoint in the same way, and this one did not, stay.</summary>
     private static void Save(string run, ImageCertificate certificate)
     {
-        if (Directory.Exists(run))
+        if (!Directory.Exists(run))
         {
-            DurableFile.Replace(
-                Path.Combine(run, Certify.FileName),
-                JsonSerializer.Serialize(certificate, ImageCertificateJson.Default.ImageCertificate) + "\n"
-            );
+            return;
+        }
+        var file = Path.Combine(run, Certify.FileName);
+        if (File.Exists(file) && File.GetLastWriteTimeUtc(file) >= NewestCheckpoint(run) && Earlier(run) is { } earlier)
+        {
+            certificate = certificate.With(earlier);
+        }
+        DurableFile.Replace(
+            file,
+            JsonSerializer.Serialize(certificate, ImageCertificateJson.Default.ImageCertificate) + "\n"
+        );
+    }
+
+    private static ImageCertificate? Earlier(string run)
+    {
+        try
+        {
+            return Read(run);
+        }
+        catch (TiltException)
+        {
+            return null; // It is replaced.
         }
     }
+
+    private static DateTime NewestCheckpoint(string run) =>
+        new DirectoryInfo(Path.Combine(run, "checkpoints"))
+            .EnumerateDirectories()
+            .Select(folder => folder.LastWriteTimeUtc)
+            .DefaultIfEmpty(DateTime.MaxValue)
+            .Max();
 
     /// <summary>Prints the verdict and the tables.</summary>
     private static void Print(Terminal terminal, ImageCertificate certificate)

@@ -51,13 +51,16 @@ public class ImageCertifyVerbTests : IDisposable
         // Networks that hardly learned cannot pass.
         var unguided = Run(3, ["certify", noise, .. few]);
         Assert.Contains("not within twice the noise floor", unguided.Output);
-        Run(3, ["certify", color, "--of", "blue,red", "--beta", "5,20", .. few]);
+        Run(3, ["certify", noise, "--method", "dps", "--of", "blue", "--beta", "20", .. few]);
+        Assert.Equal(["none", "dps"], CertifyImages.Read(noise).Rows.Select(row => row.Method));
+        Run(3, ["certify", color, "--of", "red", "--beta", "5,20", .. few]);
+        Run(3, ["certify", color, "--of", "blue", "--beta", "5,20", .. few]);
         var judged = Run(3, ["certify", classes, "--of", "background-hue=red", "--scale", "0,1", .. few]);
         Assert.Contains("s = 1", judged.Output);
 
         var certificate = CertifyImages.Read(color);
         Assert.Equal(4, certificate.Rows.Count);
-        Assert.Equal(["blue", "red"], certificate.Oracle.Select(row => row.Energy).Distinct());
+        Assert.Equal(["red", "blue"], certificate.Oracle.Select(row => row.Energy).Distinct());
         Assert.NotNull(certificate.Rows[0].Novelty);
 
         // Runs of other methods beside it are shown with it.
@@ -71,6 +74,7 @@ public class ImageCertifyVerbTests : IDisposable
             Assert.Contains("From noise to picture", File.ReadAllText(Path.Combine(run, "figures", "along-t.svg")));
         }
         Assert.Contains(",MSE,", File.ReadAllText(Path.Combine(color, "figures", "mean-hue.csv")));
+        Assert.Contains(",DPS,", File.ReadAllText(Path.Combine(color, "figures", "mean-hue.csv")));
         Assert.Contains(",MSE,", File.ReadAllText(Path.Combine(color, "figures", "methods.csv")));
         Assert.True(File.Exists(Path.Combine(color, "figures", "tilts.png")));
 

@@ -156,6 +156,16 @@ public class ImageCertificateTests
         Assert.Equal((1, 1), read.MeanHue("none", 0));
         Assert.False(read.Passed);
         Assert.Contains("90.0 %", read.Verdict);
+
+        // Rows of an earlier call stay unless they are measured again, or were measured in another way.
+        var dps = row with
+        {
+            Method = "dps",
+            Beta = 5,
+        };
+        Assert.Equal(["none", "dps"], (read with { Rows = [dps] }).With(read).Rows.Select(one => one.Method));
+        Assert.Single(read.With(read).Rows);
+        Assert.Single((read with { Samples = 7 }).With(read with { Rows = [dps] }).Rows);
     }
 
     private static torch.Tensor Pooled(torch.Tensor images) =>
