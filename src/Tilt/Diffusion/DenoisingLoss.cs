@@ -29,8 +29,16 @@ public static class DenoisingLoss
     /// <param name="time">t of each, [B]; best in float64.</param>
     /// <param name="noise">ε of each, [B, D].</param>
     /// <param name="condition">Conditions, [B, C]; null for none.</param>
+    /// <param name="weight">How much each level counts, [B] of positive numbers; null for all alike. Moves no minimizer.</param>
     /// <returns>A scalar.</returns>
-    public static Tensor Loss(NoiseModel model, Tensor x0, Tensor time, Tensor noise, Tensor? condition = null)
+    public static Tensor Loss(
+        NoiseModel model,
+        Tensor x0,
+        Tensor time,
+        Tensor noise,
+        Tensor? condition = null,
+        Func<RowLevels, Tensor>? weight = null
+    )
     {
         Expect.SameShape(x0, noise);
         Expect.Shape(time, x0.shape[0]);
@@ -38,7 +46,7 @@ public static class DenoisingLoss
 
         var levels = ForwardProcess.Levels(model.Schedule, time, x0);
         var xt = ForwardProcess.Noised(levels, x0, noise);
-        return Loss(model, levels, xt, x0, noise, condition).MoveToOuterDisposeScope();
+        return Loss(model, levels, xt, x0, noise, condition, weight).MoveToOuterDisposeScope();
     }
 
     /// <summary>The loss with targets averaged over what could be behind x_t: the same minimizer, less scatter.</summary>
@@ -47,7 +55,7 @@ public static class DenoisingLoss
     /// <param name="time">t of each, [B]; best in float64.</param>
     /// <param name="noise">ε of each, [B, D].</param>
     /// <param name="references">Further clean samples, independent of these, [R, D]. See <see cref="PosteriorAverage"/>.</param>
-    /// <returns>A scalar. Lower than <see cref="Loss(NoiseModel, Tensor, Tensor, Tensor, Tensor?)"/> by the scatter that was averaged away.</returns>
+    /// <returns>A scalar. Lower than <see cref="Loss(NoiseModel, Tensor, Tensor, Tensor, Tensor?, Func{RowLevels, Tensor})"/> by the scatter that was averaged away.</returns>
     public static Tensor AveragedLoss(NoiseModel model, Tensor x0, Tensor time, Tensor noise, Tensor references)
     {
         Expect.SameShape(x0, noise);
@@ -68,7 +76,8 @@ public static class DenoisingLoss
         Tensor xt,
         Tensor x0,
         Tensor noise,
-        Tensor? condition
+        Tensor? condition,
+        Func<RowLevels, Tensor>? weight = null
     )
     {
         using var scope = NewDisposeScope();
@@ -81,6 +90,7 @@ public static class DenoisingLoss
             Parametrization.Clean => x0,
             _ => ForwardProcess.Column(levels.Alpha, x0) * noise - ForwardProcess.Column(levels.Sigma, x0) * x0,
         };
-        return (output - target).square().flatten(1).sum(-1).mean().MoveToOuterDisposeScope();
+        var errors = (output - target).square().flatten(1).sum(-1);
+        return (weight is null ? errors : errors * weight(levels)).mean().MoveToOuterDisposeScope();
     }
 }

@@ -350,4 +350,65 @@ public class ImageExperimentTests
         Assert.Equal([3L, 2L, 4L, 4L], images.shape);
         Assert.True(images.flatten(1).allclose(points, rtol: 1e-12, atol: 1e-12));
     }
+
+    [Fact]
+    public void Learned_energies_of_a_small_set_agree_with_the_exact_ones()
+    {
+        using var scope = NewDisposeScope();
+        // Sixty-four pictures of 4 × 4, two colours each: the posterior is a finite sum.
+        var random = new Random(1);
+        var pixels = new byte[64 * 48];
+        for (var i = 0; i < 64; i++)
+        {
+            for (var channel = 0; channel < 3; channel++)
+            {
+                var (top, bottom) = ((byte)random.Next(256), (byte)random.Next(256));
+                Array.Fill(pixels, top, 48 * i + 16 * channel, 8);
+                Array.Fill(pixels, bottom, 48 * i + 16 * channel + 8, 8);
+            }
+        }
+        using var pool = new ImagePool(new(pixels, 4, 4), "patches");
+        EnergyFunction red = images => images.select(1, 0).mean([1, 2]);
+        var options = EnergyOptions with
+        {
+            Energy = ImageEnergyKind.Custom,
+            Data = new() { Source = "patches", Size = 4 },
+            Network = Network with { Multipliers = [2], Width = 8 },
+            Training = Few with { Steps = 250, Batch = 64, LearningRate = 1e-2, AverageDecay = 0.95 },
+            Atoms = 8,
+            BetaMax = 6,
+        };
+        using var training = new ImageEnergyExperiment(options, pool, ImageEnergies.Custom("red", red));
+        Train(training.State, training.Stages);
+        training.Model.UseAverages();
+
+        var x0 = pool.Images(arange(64));
+        using var oracle = new Tilt.Energy.Oracles.EmpiricalPosterior(
+            x0.flatten(1).to(ScalarType.Float64),
+            red(x0).to(ScalarType.Float64)
+        );
+        using var generator = new Generator(2);
+        var level = training.Model.Schedule.At(0.6);
+        var xt = level.Alpha * x0 + level.Sigma * randn(x0.shape, generator: generator);
+        var exact = oracle.Exact(4)(xt.flatten(1).to(ScalarType.Float64), level);
+        var learned = training.Model.Energy("red", 4)(xt, level).to(ScalarType.Float64);
+
+        var (a, b) = (exact - exact.mean(), learned - learned.mean());
+        var correlation = ((a * b).sum() / (a.norm() * b.norm())).item<double>();
+        Assert.True(correlation > 0.9, $"{correlation}");
+    }
+
+    [Fact]
+    public void A_small_pool_fills_any_batch()
+    {
+        using var scope = NewDisposeScope();
+        using var pool = new ImagePool(AvatarGenerator.Draw(3, 0).Pictures, "three");
+        using var streams = new Tilt.RandomStreams(0);
+
+        var places = pool.Places("x", 0, 8, streams);
+
+        Assert.Equal(8, places.shape[0]);
+        var drawn = places.data<long>().ToArray();
+        Assert.All([0L, 1, 2], place => Assert.True(drawn.Count(found => found == place) >= 2));
+    }
 }

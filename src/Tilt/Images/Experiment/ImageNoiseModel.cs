@@ -209,6 +209,15 @@ public sealed class ImageNoiseExperiment : IDisposable
         var noise = ForwardProcess.DrawNoise(x0, step.Streams["noise/noise"]);
 
         using var precision = MixedPrecision.Use(options.Precision);
-        _descent.Step(step, DenoisingLoss.Loss(Model.NoiseModel, x0, time, noise));
+        _descent.Step(step, DenoisingLoss.Loss(Model.NoiseModel, x0, time, noise, null, Weight));
+    }
+
+    /// <summary>1/(σ_t² + c²): errors are counted in units of the noise, down to c.</summary>
+    private Tensor Weight(RowLevels levels)
+    {
+        using var scope = NewDisposeScope();
+        var floor = Model.Options.ErrorUnit;
+        var weight = floor == 0 ? ones_like(levels.Sigma) : 1 / (levels.Sigma.square() + floor * floor);
+        return weight.MoveToOuterDisposeScope();
     }
 }

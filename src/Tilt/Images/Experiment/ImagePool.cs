@@ -40,11 +40,13 @@ public sealed class ImagePool : IDisposable
 
     /// <summary>The pool that options ask for.</summary>
     /// <param name="data">Which.</param>
-    /// <exception cref="TiltException">A folder without images, or with too few.</exception>
+    /// <exception cref="TiltException">They are files, which the command line reads.</exception>
     public static ImagePool Of(ImageData data) =>
         data.Source == ImageData.Avatars
             ? new(AvatarGenerator.Draw(data.Pool, data.Seed), $"avatars {AvatarGenerator.Identity}, seed {data.Seed}")
-            : OfFolder(data);
+            : throw TiltException.Usage(
+                $"images '{data.Source}': only 'avatars' are made here. Read the pictures and give an {nameof(ImagePool)} of them."
+            );
 
     /// <summary>Draws of the generator that come after the pool: never trained on.</summary>
     /// <param name="data">The pool's options.</param>
@@ -107,7 +109,7 @@ public sealed class ImagePool : IDisposable
     /// <summary>The places of a step's batch: shuffled epochs, what does not fill a batch left out.</summary>
     /// <param name="name">Whose batches: each name has orders of its own.</param>
     /// <param name="step">0, 1, …</param>
-    /// <param name="batch">B, at most N.</param>
+    /// <param name="batch">B. Where it is more than N, images come several times.</param>
     /// <param name="streams">Only its seeds are used, so a resumed training sees what an uninterrupted one would have.</param>
     /// <returns>[B], int64.</returns>
     public Tensor Places(string name, long step, long batch, RandomStreams streams)
@@ -118,7 +120,9 @@ public sealed class ImagePool : IDisposable
         {
             _order?.Dispose();
             using var generator = new Generator((ulong)streams.SeedOf($"{name}/order/{epoch}"));
-            _order = randperm(Count, generator: generator).DetachFromDisposeScope();
+            using var scope = NewDisposeScope();
+            var passes = Enumerable.Range(0, (int)((batch + Count - 1) / Count));
+            _order = cat([.. passes.Select(_ => randperm(Count, generator: generator))], 0).DetachFromDisposeScope();
             (_epoch, _epochOf) = (epoch, name);
         }
         return _order!.narrow(0, step % perEpoch * batch, batch);
@@ -130,9 +134,4 @@ public sealed class ImagePool : IDisposable
         _bytes.Dispose();
         _order?.Dispose();
     }
-
-    private static ImagePool OfFolder(ImageData data) =>
-        throw TiltException.Usage(
-            $"images '{data.Source}': folders are read by the command line; give an {nameof(ImagePool)} of your pictures."
-        );
 }
