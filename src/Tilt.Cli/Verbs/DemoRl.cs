@@ -16,7 +16,7 @@ internal static class DemoRl
 {
     private const string Task = "hopper-medium-replay";
     private const int Steps = 40_000;
-    private const int Episodes = 30;
+    private const int Episodes = 100;
 
     /// <summary>Makes a small data set, trains, lets both policies act and writes the page.</summary>
     /// <param name="terminal">Where to tell.</param>

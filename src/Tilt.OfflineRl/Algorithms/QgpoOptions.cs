@@ -96,7 +96,7 @@ public sealed record QgpoOptions : ICheckedOptions
     public double TargetRate { get; init; } = 0.005;
 
     /// <summary>Gradient steps of the critic.</summary>
-    /// <value>500 000 (code). quick: 25 000, demo: 8 000.</value>
+    /// <value>500 000 (code). quick: 25 000, demo: 13 000.</value>
     public long CriticSteps { get; init; } = 500_000;
 
     /// <summary>Learning rate of the critic.</summary>
@@ -155,7 +155,7 @@ public sealed record QgpoOptions : ICheckedOptions
         {
             "paper" => options,
             "quick" => Smaller(options, 16_000, 512, 25_000, 10_000, 0.999),
-            "demo" => Smaller(options, 6_000, 512, 8_000, 4_000, 0.995),
+            "demo" => Smaller(options, 6_000, 512, 13_000, 4_000, 0.995),
             _ => throw Suggest.Unknown("preset", preset, Presets),
         };
         return options with { Precision = options.Precision.Resolve(), Kernels = Inference.Processor.Lanes };
