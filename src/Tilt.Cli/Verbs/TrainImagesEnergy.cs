@@ -10,6 +10,9 @@ namespace Tilt.Cli.Verbs;
 internal static class TrainImagesEnergy
 {
     private static readonly string[] Kinds = ["color", "class"];
+
+    /// <summary>Gradient steps of classes in the preset <c>quick</c>.</summary>
+    private const long ClassSteps = 2000;
     private static readonly string[] Methods = ["cep", "mse", "emse", "classifier"];
 
     /// <summary>The verb.</summary>
@@ -103,7 +106,12 @@ internal static class TrainImagesEnergy
         var options = ImageEnergyOptions.For(preset) with { Energy = energy, Method = method, Seed = seed };
         if (energy == ImageEnergyKind.Class)
         {
-            options = options with { Attributes = attributes ?? ImagesCommandLine.UsualAttributes };
+            // Two attributes are told apart sooner than six hues at every β are learned.
+            options = options with
+            {
+                Attributes = attributes ?? ImagesCommandLine.UsualAttributes,
+                Training = options.Preset == "quick" ? options.Training with { Steps = ClassSteps } : options.Training,
+            };
         }
         else if (attributes is not null)
         {

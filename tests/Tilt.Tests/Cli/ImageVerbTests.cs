@@ -1,4 +1,6 @@
+using Tilt.Cli.Verbs;
 using Tilt.Images;
+using Tilt.Images.Avatars;
 
 namespace Tilt.Tests.Cli;
 
@@ -88,6 +90,34 @@ public class ImageVerbTests : IDisposable
         Assert.Contains("cep", Refuse("sample", Color, "--method", "mse").Error);
         Assert.Contains("cyan", Refuse("sample", Color, "--of", "cian", "--noise", Noise).Error);
         Assert.Contains("no beta", Refuse("sample", classes, "--beta", "3").Error);
+    }
+
+    [Fact]
+    public void The_weights_that_ship_are_small_and_fit_each_other()
+    {
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        string[] names =
+        [
+            ImagesCommandLine.NoiseFile,
+            ImagesCommandLine.ColorFile,
+            ImagesCommandLine.ClassFile,
+            ImagesCommandLine.ClassifierFile,
+        ];
+        Assert.True(names.Sum(name => new FileInfo(ImagesCommandLine.Shipped(name)).Length) <= 4_000_000);
+
+        using var noise = ImageNoiseModel.Load(ImagesCommandLine.Shipped(names[0]));
+        using var colors = ImageEnergyModel.Load(ImagesCommandLine.Shipped(names[1]));
+        using var classes = ImageEnergyModel.Load(ImagesCommandLine.Shipped(names[2]));
+        using var judge = ImageClassifier.Load(ImagesCommandLine.Shipped(names[3]));
+        using var generator = new TorchSharp.torch.Generator(1);
+        var few = noise.Options.Sampler.Spending(4);
+
+        var cyan = noise.Sample(colors.Guide(noise, "cyan", 20), 4, generator, few);
+        var red = noise.Sample(classes.Guide(noise, "background-hue=red"), 4, generator, few);
+
+        var energy = ColorEnergy.Energies(TorchSharp.torch.cat([cyan, red], 0)).select(1, Hues.Index("cyan"));
+        Assert.True(energy.narrow(0, 0, 4).mean().item<float>() < energy.narrow(0, 4, 4).mean().item<float>());
+        Assert.Equal([4L], judge.Classify(red, AvatarAttribute.BackgroundHue).shape);
     }
 
     [Fact]

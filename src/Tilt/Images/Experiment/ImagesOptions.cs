@@ -375,7 +375,7 @@ public sealed record ImageClassifierOptions : ICheckedOptions
     public ImageTraining Training { get; init; } =
         new()
         {
-            Steps = 3_000,
+            Steps = 1_500,
             Batch = 128,
             LearningRate = 2e-3,
         };
