@@ -10,8 +10,12 @@ internal static class ProvenanceSection
     /// <param name="options">Those of the run.</param>
     /// <param name="preset">Those of its preset for its task.</param>
     /// <param name="json">How they are written.</param>
-    public static IReadOnlyList<(string Name, string Value)> Departures<T>(T options, T preset, JsonTypeInfo<T> json)
-        where T : class
+    public static IReadOnlyList<(string Name, string Value)> Departures<TOptions>(
+        TOptions options,
+        TOptions preset,
+        JsonTypeInfo<TOptions> json
+    )
+        where TOptions : class
     {
         var usual = OptionRecords
             .List(preset, json)
