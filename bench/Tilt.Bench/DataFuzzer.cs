@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.IO.Compression;
 using System.Text;
+using Tilt.Model;
 using Tilt.OfflineRl.Data;
 using Tilt.OfflineRl.Data.Hdf5;
 
@@ -150,11 +151,18 @@ internal static class DataFuzzer
             {
                 Survey(source);
             }
-            using var steps = RecordedSteps.Read(source, new() { Workers = 1 });
-            native = steps.Storage.Bytes;
+            if (kind == "safetensors")
+            {
+                ReadWeights(bytes);
+            }
+            else
+            {
+                using var steps = RecordedSteps.Read(source, new() { Workers = 1 });
+                native = steps.Storage.Bytes;
+            }
             outcome.Read++;
         }
-        catch (DataException)
+        catch (TiltException)
         {
             outcome.Refused++;
         }
@@ -170,6 +178,15 @@ internal static class DataFuzzer
         if (taken > 3 * Hdf5Filters.MostExpansion * length)
         {
             outcome.Failures.Add($"{name}: {taken} bytes taken for a file of {bytes.Length}");
+        }
+    }
+
+    private static void ReadWeights(byte[] bytes)
+    {
+        using var reader = SafetensorsReader.Parse(bytes, "mutant.safetensors");
+        foreach (var entry in reader.Entries)
+        {
+            reader.Read(entry, 0, new byte[entry.Bytes]);
         }
     }
 

@@ -1,3 +1,4 @@
+using Tilt.Model;
 using Tilt.OfflineRl.Data;
 
 namespace Tilt.Bench;
@@ -5,16 +6,16 @@ namespace Tilt.Bench;
 /// <summary>Reads a hundred thousand mutated data files; the tests do a few hundred of each kind.</summary>
 internal static class FuzzData
 {
-    /// <summary>[count [seed [hdf5 | csv | npz]]]: by default 100 000 mutants of all kinds together, seed 1.</summary>
+    /// <summary>[count [seed [hdf5 | csv | npz | safetensors]]]: by default 100 000 mutants of all kinds together, seed 1.</summary>
     /// <returns>0 where every mutant was read or refused within bounds, else 3.</returns>
     public static int Run(string[] args)
     {
         var count = Arguments.Count(args, "mutants", 100_000);
         var seed = Arguments.Count([.. args.Skip(1)], "the seed", 1);
-        string[] kinds = ["hdf5", "csv", "npz"];
+        string[] kinds = ["hdf5", "csv", "npz", "safetensors"];
         if (args.Length > 2)
         {
-            kinds = kinds.Contains(args[2]) ? [args[2]] : throw Model.Suggest.Unknown("kind", args[2], kinds);
+            kinds = kinds.Contains(args[2]) ? [args[2]] : throw Suggest.Unknown("kind", args[2], kinds);
         }
         var failures = 0;
         foreach (var kind in kinds)
@@ -23,6 +24,7 @@ internal static class FuzzData
             {
                 "hdf5" => Hdf5Seeds(),
                 "csv" => DataFuzzer.TableSeeds(),
+                "safetensors" => WeightSeeds(),
                 _ => DataFuzzer.NpzSeeds(),
             };
             var outcome = DataFuzzer.Run(kind, seeds, count / kinds.Length, seed);
@@ -38,6 +40,19 @@ internal static class FuzzData
         }
         return failures == 0 ? 0 : 3;
     }
+
+    /// <summary>A file of two arrays and metadata, and one of a single number.</summary>
+    private static List<byte[]> WeightSeeds() =>
+        [
+            SafetensorsWriter.ToBytes(
+                [
+                    (new("layer.weight", ElementType.F32, [4, 3]), new byte[48]),
+                    (new("layer.bias", ElementType.F64, [3]), new byte[24]),
+                ],
+                new Dictionary<string, string> { ["format"] = "test" }
+            ),
+            SafetensorsWriter.ToBytes([(new("one", ElementType.BF16, []), new byte[2])]),
+        ];
 
     /// <summary>The golden files of the checkout where they are found, and one of our own.</summary>
     private static List<byte[]> Hdf5Seeds()

@@ -84,7 +84,7 @@ try
                   oracle [N,… [name=value…] [TASK…]]   exact noise and guidance through the sampler, N evaluations: the solver's own error
                   qgpo [FILE [RUN…]]   the table of QGPO on own data sets, run by run; goes on where FILE ends
                   qgpo-table [FILE]   FILE as Markdown
-                  fuzz [N [SEED [KIND]]]   reads N mutated data files (hdf5, csv, npz): each read or refused, within bounds
+                  fuzz [N [SEED [KIND]]]   reads N mutated files (hdf5, csv, npz, safetensors): each read or refused, within bounds
                   data [N [S]]     a data set of N steps, S dimensions: time and memory to write, open, draw from
                   avatars [N [FILE]]   speed of drawing avatars, effective sample sizes of colour tilts; FILE gets a contact sheet (ppm)
                   environments     what the tasks cost above their MuJoCo calls; the maze controller's scores

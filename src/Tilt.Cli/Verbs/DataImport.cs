@@ -32,7 +32,9 @@ internal static class DataImport
         verb.SetAction(parsed =>
         {
             var from = parsed.GetRequiredValue(file);
-            var to = parsed.GetValue(target) ?? Path.Combine("data", Path.GetFileNameWithoutExtension(from) + ".hdf5");
+            var to = parsed.GetValue(target) is { } named
+                ? DataVerbs.Target("--to", named)
+                : Path.Combine("data", Path.GetFileNameWithoutExtension(from) + ".hdf5");
             if (Path.GetFullPath(to) == Path.GetFullPath(from))
             {
                 throw TiltException.Usage($"--to '{to}' is the file itself; name another.");
@@ -46,11 +48,11 @@ internal static class DataImport
                 new() { Cache = false, Fields = parsed.GetRequiredValue(fields) }
             );
             if (
-                parsed.GetValue(task) is { } name
-                && D4rlTask.Named(name) is { ObservationSize: { } s, ActionSize: { } a }
+                parsed.GetValue(task) is { } known
+                && D4rlTask.Named(known) is { ObservationSize: { } s, ActionSize: { } a }
             )
             {
-                steps.ExpectSizes(name, s, a);
+                steps.ExpectSizes(known, s, a);
             }
             D4rlFile
                 .Of(steps)
@@ -68,7 +70,7 @@ internal static class DataImport
                     "no field marks where episodes were cut off: give the step limit when training (--episode-steps)"
                 );
             }
-            terminal.Remark($"look at it: ./tilt data inspect {to}");
+            terminal.Remark($"look at it: ./tilt data inspect {ShellText.Quoted(to)}");
             return 0;
         });
         return verb;

@@ -30,7 +30,7 @@ internal static class DataInspect
         verb.SetAction(parsed =>
         {
             var name = parsed.GetRequiredValue(file);
-            var path = DataFiles.Find(name);
+            var path = DataFiles.Find(name, remedy: "Name a file, or one that './tilt list found' shows.");
             var known = DataVerbs.TaskOf(parsed.GetValue(task), name);
             using var steps = RecordedSteps.Open(
                 path,
@@ -44,7 +44,7 @@ internal static class DataInspect
             // Runs from target to target are no episodes of the task, whose returns D4RL's constants are about.
             var scored = known?.Name.StartsWith("maze2d", StringComparison.Ordinal) == true ? null : known;
             DataReport.Overview(steps, summary, scored).Show(terminal, parsed.GetValue(json));
-            var command = "./tilt " + string.Join(' ', parsed.Tokens.Select(token => Quoted(token.Value)));
+            var command = "./tilt " + string.Join(' ', parsed.Tokens.Select(token => ShellText.Quoted(token.Value)));
             var page = new DataReport(command, FileContents.Of(path), steps, summary, scored).Write(
                 parsed.GetValue(folder) ?? Path.Combine("runs", "inspect", Path.GetFileNameWithoutExtension(path))
             );
@@ -60,9 +60,4 @@ internal static class DataInspect
         });
         return verb;
     }
-
-    private static string Quoted(string word) =>
-        word.All(c => char.IsAsciiLetterOrDigit(c) || "-_./=,:+".Contains(c))
-            ? word
-            : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 }

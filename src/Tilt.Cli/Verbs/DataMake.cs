@@ -11,7 +11,7 @@ namespace Tilt.Cli.Verbs;
 /// <summary><c>tilt data make</c>: collects a data set by D4RL's protocol, from policies that ship with Tilt.</summary>
 internal static class DataMake
 {
-    /// <summary>Bytes of a step, beyond which nothing that fits into memory goes.</summary>
+    /// <summary>Steps beyond which nothing fits into memory.</summary>
     private const int MostSteps = 50_000_000;
 
     /// <summary>The verb.</summary>
@@ -135,15 +135,14 @@ internal static class DataMake
                 + $"{ProgressLine.Duration(watch.Elapsed)}, SHA-256 {manifest["file_sha256"]}"
         );
         terminal.Remark($"made by Tilt, not D4RL's data; {OwnDataSet.ManifestOf(file)} says how");
-        terminal.Remark($"look at it: ./tilt data inspect {file}");
+        terminal.Remark($"look at it: ./tilt data inspect {ShellText.Quoted(file)}");
         return 0;
     }
 
     private static string File(string? asked, DataRecipe recipe) =>
         asked is null ? DataFiles.OwnFile(recipe.Name)
         : Directory.Exists(asked) ? DataFiles.OwnFile(recipe.Name, asked)
-        : Path.HasExtension(asked) ? asked
-        : asked + ".hdf5";
+        : DataVerbs.Target("--out", asked);
 
     private static TiltException Unknown(string typed)
     {

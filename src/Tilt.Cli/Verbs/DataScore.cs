@@ -26,9 +26,14 @@ internal static class DataScore
                 var numbers = new List<double>();
                 foreach (var token in result.Tokens)
                 {
-                    if (!double.TryParse(token.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number))
+                    if (
+                        !double.TryParse(token.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+                        || !double.IsFinite(number)
+                    )
                     {
-                        result.AddError($"'{token.Value}' should be a return, as in ./tilt data score hopper 1500.");
+                        result.AddError(
+                            $"'{token.Value}' should be a return, a finite number, as in ./tilt data score hopper 1500."
+                        );
                     }
                     numbers.Add(number);
                 }

@@ -8,6 +8,21 @@ namespace Tilt.Cli.Verbs;
 /// <summary><c>tilt data</c>: the verbs on data sets, and the options they share.</summary>
 internal static class DataVerbs
 {
+    /// <summary>A file that a data set is written to.</summary>
+    /// <param name="option">Which option named it.</param>
+    /// <param name="file">What it says; .hdf5 is put behind a name without an ending.</param>
+    /// <exception cref="TiltException">The ending is another's: it would be read as something else, or be the manifest's own name.</exception>
+    public static string Target(string option, string file) =>
+        Path.GetExtension(file).ToLowerInvariant() switch
+        {
+            "" => file + ".hdf5",
+            ".hdf5" or ".h5" => file,
+            var ending => throw TiltException.Usage(
+                $"{option} {file}: found the ending '{ending}', expected .hdf5 or .h5, for that is what is written. "
+                    + $"Name {Path.ChangeExtension(file, ".hdf5")}, say."
+            ),
+        };
+
     /// <summary>The verb with those below it.</summary>
     public static Verb Verb(Terminal terminal) =>
         new(

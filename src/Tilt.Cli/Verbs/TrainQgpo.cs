@@ -246,7 +246,20 @@ internal static class TrainQgpo
             {
                 recorded.ExpectSizes(options.Task, task.ObservationSize, task.ActionSize);
             }
-            return recorded;
+            if (!options.FixMediumPlayGoals)
+            {
+                return recorded;
+            }
+            if (!options.Task.StartsWith("antmaze-medium-play", StringComparison.Ordinal))
+            {
+                throw TiltException.Usage(
+                    $"fixMediumPlayGoals: found the task {options.Task}; expected antmaze-medium-play-v2, whose goals it is about. Leave it away."
+                );
+            }
+            using (recorded)
+            {
+                return recorded.WithAntMazeMediumPlayFix();
+            }
         }
         catch
         {

@@ -28,6 +28,10 @@ public sealed record QgpoOptions : ICheckedOptions
     /// <value>iql-locomotion for locomotion, iql-antmaze for AntMaze (code); quick and demo: episode-range for locomotion.</value>
     public string RewardTuning { get; init; } = "none";
 
+    /// <summary>Whether rewards of antmaze-medium-play-v2 that lie where no goal is are taken away (<see cref="RecordedSteps.WithAntMazeMediumPlayFix"/>).</summary>
+    /// <value>False (code).</value>
+    public bool FixMediumPlayGoals { get; init; }
+
     /// <summary>Whether networks see (s − mean)/deviation of the data.</summary>
     /// <value>False (code). quick and demo: true.</value>
     public bool NormalizeObservations { get; init; }

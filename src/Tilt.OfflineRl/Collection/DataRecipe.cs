@@ -60,6 +60,10 @@ public sealed record DataRecipe
     /// <value>Nothing.</value>
     public Func<string?> Missing { get; init; } = () => null;
 
+    /// <summary>SHA-256 of the shipped policies that a collection of so many steps acts with; none where nothing learned acts.</summary>
+    /// <value>None.</value>
+    public Func<int, IReadOnlyList<string>> PolicyHashes { get; init; } = _ => [];
+
     /// <summary>Collects. The same request, threads aside, gives the same data, bit for bit.</summary>
     public required Func<CollectionRequest, CollectedSteps> Make { get; init; }
 

@@ -44,7 +44,7 @@ internal static class LocomotionRecipes
             "medium",
             Million,
             "a policy at about a third of the best",
-            "the ladder's snapshot nearest to a third of the best return, actions drawn",
+            "the ladder's earliest snapshot that is about as near as any to a third of the best return, actions drawn",
             (ladder, size) => [new(ladder.Medium, 0, size)],
             ladder => ladder.Medium
         );
@@ -105,6 +105,8 @@ internal static class LocomotionRecipes
                 BehaviorLadder.Shipped(robot) is null
                     ? $"no ladder of {robot} ships with this version; './tilt data train-behavior --task {robot}' trains one."
                     : null,
+            PolicyHashes = steps =>
+                [.. shares(BehaviorLadder.Shipped(robot)!, steps).Select(share => share.Rung.Sha256)],
             Make = request =>
             {
                 var ladder = BehaviorLadder.Shipped(robot)!;

@@ -71,7 +71,7 @@ public static class OwnDataSet
         return manifest;
     }
 
-    /// <summary>Whether a file holds what the request would make, made by this version.</summary>
+    /// <summary>Whether a file holds what the request would make: by this version, with the policies that ship now.</summary>
     /// <exception cref="TiltException">The file cannot be read.</exception>
     public static bool Matches(string file, DataRecipe recipe, CollectionRequest request, string version)
     {
@@ -83,7 +83,22 @@ public static class OwnDataSet
             && Is("recipe", recipe.Name)
             && Is("steps", request.Size.ToString(CultureInfo.InvariantCulture))
             && Is("seed", request.Seed.ToString(CultureInfo.InvariantCulture))
-            && request.PolicyFile is null;
+            && request.PolicyFile is null
+            && Hashes(attributes.GetValueOrDefault("policies")).SetEquals(recipe.PolicyHashes(request.Size));
+    }
+
+    /// <summary>SHA-256 of the policies that a file's attribute names.</summary>
+    private static HashSet<string> Hashes(string? policies)
+    {
+        try
+        {
+            var entries = policies is null ? null : JsonNode.Parse(policies) as JsonArray;
+            return [.. entries?.Select(entry => entry?["sha256"]?.GetValue<string>()).OfType<string>() ?? []];
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            return [];
+        }
     }
 
     private static string By(string version) => $"{Maker} {version}, data make";

@@ -28,8 +28,9 @@ public static class DataFiles
     /// </param>
     /// <param name="data">What the user gave as <c>--data</c>, a file; null or empty where nothing was given. It goes first.</param>
     /// <param name="ownFolder">Where own data sets lie; data/ below the working folder by default.</param>
+    /// <param name="remedy">What to do when there is none; null where a file can be given as <c>--data</c>.</param>
     /// <exception cref="TiltException">There is no such file; says where it was looked for and where it can be had.</exception>
-    public static string Find(string name, string? data = null, string ownFolder = OwnFolder)
+    public static string Find(string name, string? data = null, string ownFolder = OwnFolder, string? remedy = null)
     {
         if (!string.IsNullOrEmpty(data))
         {
@@ -51,12 +52,17 @@ public static class DataFiles
         {
             return found;
         }
-        var remedy = task is null
+        if (Directory.Exists(places[0]))
+        {
+            throw new DataException(name, "the data set", "a folder", "a file", "Name one of the files in it.");
+        }
+        var otherwise = remedy ?? "Pass the file: --data FILE.";
+        var advice = task is null
             ? Suggest.Nearest(name, D4rlTask.Names) is { } near
-                ? $"Did you mean '{near}'? Or pass the file: --data FILE."
-                : "Pass the file: --data FILE."
-            : $"Download {task.Url} into {D4rlFolder}, or pass the file: --data FILE.";
-        throw new DataException(name, "the data set", $"no file at {string.Join(", ", places)}", "a data file", remedy);
+                ? $"Did you mean '{near}'? {otherwise}"
+                : otherwise
+            : $"Download {task.Url} into {D4rlFolder}. {otherwise}";
+        throw new DataException(name, "the data set", $"no file at {string.Join(", ", places)}", "a data file", advice);
     }
 
     private static string ExpandHome(string path) =>

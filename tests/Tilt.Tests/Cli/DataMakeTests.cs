@@ -53,6 +53,18 @@ public partial class DataMakeTests
         Assert.Contains(expected, result.Error);
     }
 
+    [Theory]
+    [InlineData("data.json")]
+    [InlineData("data.csv")]
+    public void Only_endings_of_HDF5_are_written(string name)
+    {
+        using var folder = new TemporaryFolder();
+        var result = CommandLine.Run("data", "make", "maze2d-umaze", "--size", "100", "--out", folder.File(name));
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("expected .hdf5 or .h5", result.Error);
+        Assert.False(File.Exists(folder.File(name)));
+    }
+
     [Fact]
     public void What_can_be_made_is_listed_with_its_size_and_row()
     {

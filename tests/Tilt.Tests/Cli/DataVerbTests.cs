@@ -124,6 +124,8 @@ public class DataVerbTests
 
     [Theory]
     [InlineData("data score hoper 3", 2, "Did you mean 'hopper'?")]
+    [InlineData("data score hopper nan", 2, "'nan' should be a return, a finite number")]
+    [InlineData("data inspect /", 1, "found a folder, expected a file")]
     [InlineData("data score hopper three", 2, "'three' should be a return")]
     [InlineData("data inspect walker2d-expert-v2", 1, "walker2d_expert-v2.hdf5")]
     [InlineData("data inspect x.csv --field rewards=r", 2, "unknown field 'rewards'. Did you mean 'reward'?")]

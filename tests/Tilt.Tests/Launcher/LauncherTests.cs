@@ -268,7 +268,11 @@ public sealed class LauncherTests : IDisposable
     [InlineData("1000", "demo rl", "apt:--simulate")]
     [InlineData("0", "demo 2d", null)]
     [InlineData("0", "list", null)]
+    [InlineData("0", "data train-behavior", "apt:install")]
+    [InlineData("0", "data ladder run", "apt:install")]
     [InlineData("0", "eval --help", null)]
+    [InlineData("0", "data make --help", null)]
+    [InlineData("0", "render hopper -h", null)]
     public void Verbs_that_simulate_fetch_physics_and_start_even_when_that_fails(
         string user,
         string line,

@@ -29,6 +29,10 @@ public class LocomotionRecipeTests
         Assert.NotEqual(recipe.Make(few).ContentSha256(), recipe.Make(few with { Seed = 4 }).ContentSha256());
         Assert.Equal(request.Size, steps.Policies.Sum(policy => policy.Steps));
         Assert.All(steps.Policies, policy => Assert.Equal(64, policy.Sha256!.Length));
+        Assert.Equal(
+            recipe.PolicyHashes(request.Size).ToHashSet(),
+            steps.Policies.Select(policy => policy.Sha256!).ToHashSet()
+        );
 
         var size = steps.ObservationSize;
         var length = 0;

@@ -34,6 +34,7 @@ public class OwnDataSetTests
         Assert.False(OwnDataSet.Matches(file, Recipe, request with { Seed = 6 }, "1.2.3"));
         Assert.False(OwnDataSet.Matches(file, Recipe, request with { Size = 3001 }, "1.2.3"));
         Assert.False(OwnDataSet.Matches(file, Recipe, request, "1.2.4"));
+        Assert.False(OwnDataSet.Matches(file, Recipe with { PolicyHashes = _ => ["another"] }, request, "1.2.3"));
         Assert.False(OwnDataSet.Matches(file, DataRecipes.Named("maze2d-umaze-dense"), request, "1.2.3"));
 
         using var steps = RecordedSteps.Open(file, new() { Cache = false });
