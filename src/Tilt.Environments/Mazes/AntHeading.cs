@@ -3,7 +3,7 @@ using Tilt.Environments.Rendering;
 
 namespace Tilt.Environments.Mazes;
 
-/// <summary>AntMaze's ant on open ground, to walk where it is told: the task that the walker of a maze's data is trained on.</summary>
+/// <summary>AntMaze's ant on open ground, to walk where it is told: an easier task to learn walking on than <c>ant-goal</c>.</summary>
 /// <remarks>
 /// The ground is the same in every direction, so the direction is no input: the ant sees itself in a frame whose x axis points where it
 /// is to walk (<see cref="Turn"/>), and any policy that walks along x walks anywhere. Every 100 steps the direction changes to one drawn at the reset, which

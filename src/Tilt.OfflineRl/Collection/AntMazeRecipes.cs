@@ -44,6 +44,7 @@ internal static class AntMazeRecipes
                 + "evaluation's goal cell, at the position after each step.",
             TakesPolicyFile = true,
             Missing = () => AntPolicy.Missing,
+            PolicyHashes = _ => AntPolicy.ShippedHashes,
             Make = request =>
             {
                 var policy = AntPolicy.Load(request.PolicyFile);

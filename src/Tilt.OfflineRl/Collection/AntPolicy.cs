@@ -1,30 +1,39 @@
 using System.Security.Cryptography;
 using Tilt.Environments;
+using Tilt.Environments.Mazes;
 using Tilt.Inference;
 
 namespace Tilt.OfflineRl.Collection;
 
 /// <summary>The goal-reaching policy that walks the ant: a saved actor, from a file or from what ships with Tilt.</summary>
-/// <remarks>Stochastic, as D4RL's: it acts with a draw of its Gaussian, tanh(μ + σ·ε).</remarks>
+/// <remarks>
+/// Stochastic, as D4RL's: it acts with a draw of its Gaussian, tanh(μ + σ·ε). Of two makes: an actor of <c>ant-goal</c> sees the body and the
+/// waypoint's direction, one of <c>ant-heading</c> sees the body in a frame whose x axis points there (<see cref="AntHeading.Turn"/>).
+/// </remarks>
 internal sealed class AntPolicy
 {
-    /// <summary>The task that such a policy is trained on; its observation is what a <see cref="GoalPolicy"/> sees.</summary>
-    public const string TrainingTask = "ant-goal";
+    /// <summary>The task whose observation is what a <see cref="GoalPolicy"/> sees.</summary>
+    private const string GoalTask = "ant-goal";
+
+    /// <summary>The task whose observation is turned to where the ant is to walk.</summary>
+    private const string HeadingTask = "ant-heading";
 
     /// <summary>The policy that ships, as a resource of this assembly.</summary>
-    private const string Shipped = "ant-goal.safetensors";
+    private const string Shipped = "ant-heading.safetensors";
 
     private readonly GaussianActor _actor;
+    private readonly bool _turned;
 
     private AntPolicy(GaussianActor actor, byte[] bytes, string source)
     {
-        var task = Tasks.Find(TrainingTask);
-        if (actor.Observations != task.ObservationSize || actor.Actions != task.ActionSize)
+        var (goal, heading) = (Tasks.Find(GoalTask), Tasks.Find(HeadingTask));
+        _turned = actor.Observations == heading.ObservationSize;
+        if (!(_turned || actor.Observations == goal.ObservationSize) || actor.Actions != goal.ActionSize)
         {
             throw new TiltException(
-                $"{source}: found an actor from {actor.Observations} observations to {actor.Actions} actions, expected {task.ObservationSize} "
-                    + $"(the body without x and y, then the waypoint's direction as a vector of 10 m) and {task.ActionSize}. "
-                    + $"Train one with {TrainCommand}."
+                $"{source}: found an actor from {actor.Observations} observations to {actor.Actions} actions, expected {goal.ObservationSize} "
+                    + $"(the body without x and y, then the waypoint's direction as a vector of 10 m) or {heading.ObservationSize} (the body as "
+                    + $"seen from the direction of travel), and {goal.ActionSize}. Train one with {TrainCommand}."
             );
         }
         _actor = actor;
@@ -38,13 +47,13 @@ internal sealed class AntPolicy
         Description = new(Path.GetFileName(source), Convert.ToHexStringLower(SHA256.HashData(bytes)), measured);
     }
 
-    private static string TrainCommand => $"'./tilt data train-behavior --task {TrainingTask}'";
+    private static string TrainCommand => $"'./tilt data train-behavior --task {HeadingTask}'";
 
     /// <summary>What is missing where nothing ships; null where something does.</summary>
     public static string? Missing =>
         Resource() is null
             ? $"no goal-reaching ant policy ships with Tilt. Train one with {TrainCommand}, and pass the actor it saves: "
-                + "--policy FILE (a safetensors file of 29 observations and 8 actions)."
+                + "--policy FILE (a safetensors file of 27 or 29 observations and 8 actions)."
             : null;
 
     /// <summary>For the manifest.</summary>
@@ -68,8 +77,28 @@ internal sealed class AntPolicy
         {
             component = (float)random.Normal();
         }
-        _actor.Act(observation, noise, action);
+        if (!_turned)
+        {
+            _actor.Act(observation, noise, action);
+            return;
+        }
+        Span<double> body = stackalloc double[_actor.Observations];
+        Span<float> seen = stackalloc float[_actor.Observations];
+        for (var i = 0; i < body.Length; i++)
+        {
+            body[i] = observation[i];
+        }
+        AntHeading.Turn(body, Math.Atan2(observation[^1], observation[^2]), body);
+        for (var i = 0; i < body.Length; i++)
+        {
+            seen[i] = (float)body[i];
+        }
+        _actor.Act(seen, noise, action);
     }
+
+    /// <summary>SHA-256 of the policy that ships; none where none does.</summary>
+    public static IReadOnlyList<string> ShippedHashes =>
+        Resource() is { } bytes ? [Convert.ToHexStringLower(SHA256.HashData(bytes))] : [];
 
     private static byte[]? Resource()
     {
