@@ -18,7 +18,7 @@ internal static class Certify
     {
         var verb = new Verb(
             "certify",
-            "Measures a run of the plane or of images against the exact answer, each number beside its noise floor; exit code 3 where it fails.",
+            "Measures a run against the exact answer and noise floor; exit code 3 where it fails.",
             "./tilt certify runs/swissroll/cep2d-all/seed-0 --method cep,dps --beta 3",
             "./tilt certify runs/images/color-cep/seed-0 --of cyan --beta 20"
         );

@@ -21,7 +21,7 @@ internal static class Demo
     {
         var verb = new Verb(
             "demo",
-            "Exact guidance in the plane, certified; a policy from logged data: a page each. Guided images on request.",
+            "Exact guidance, certified; a policy from logged data; images on request.",
             "./tilt demo",
             "./tilt demo images"
         );

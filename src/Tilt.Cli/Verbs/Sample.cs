@@ -20,7 +20,7 @@ internal static class Sample
     {
         var verb = new Verb(
             "sample",
-            "Draws samples of a trained run for a β, a solver and a guidance scale: points as CSV, images as PNG and NPZ.",
+            "Draws samples of a run: points as CSV, images as PNG and NPZ.",
             "./tilt sample runs/8gaussians/cep2d-cep/seed-0 --beta 0,5 -n 500 --solver ddim",
             "./tilt sample runs/images/color-cep/seed-0 --of cyan --beta 20"
         );
