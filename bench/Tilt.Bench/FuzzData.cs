@@ -1,5 +1,6 @@
 using Tilt.Model;
 using Tilt.OfflineRl.Data;
+using ElementType = Tilt.Model.ElementType;
 
 namespace Tilt.Bench;
 
