@@ -7,7 +7,7 @@ namespace Tilt.Images;
 
 /// <summary>A frozen classifier of clean images: judges what samples show, and gives the features that distances are measured in.</summary>
 /// <remarks>Distances in its features are comparable within Tilt only, and only for one and the same classifier.</remarks>
-public sealed class ImageClassifier : IDisposable
+public sealed class ImageClassifier : IImageModel
 {
     /// <summary>What its checkpoints and files call it.</summary>
     public const string Kind = "images-classifier";
@@ -53,34 +53,14 @@ public sealed class ImageClassifier : IDisposable
     /// <param name="path">The run's folder, or the file.</param>
     /// <param name="notes">Told what is remarkable.</param>
     /// <exception cref="TiltException">No run, no checkpoint, or one of another kind.</exception>
-    public static ImageClassifier Load(string path, Action<string>? notes = null)
-    {
-        if (File.Exists(path))
-        {
-            var (json, _) = ImageWeights.Describe(path, Kind);
-            var stored = OptionRecords.Parse(json, path, ImagesJson.Default.ImageClassifierOptions);
-            using var draws = new RandomStreams(0);
-            var loaded = new ImageClassifier(stored, draws);
-            ImageWeights.Load(path, loaded._network);
-            return loaded;
-        }
-        var reader = RunReader.Open(path);
-        ImageWeights.RequireKind(path, ImageWeights.KindOf(path), Kind);
-        var options = reader.Options(ImagesJson.Default.ImageClassifierOptions);
-        using var streams = new RandomStreams(options.Seed);
-        var classifier = new ImageClassifier(options, streams);
-        try
-        {
-            classifier.Register(new TrainingState(streams)).LoadModel(reader.Checkpoint(notes));
-            classifier.UseAverages();
-            return classifier;
-        }
-        catch
-        {
-            classifier.Dispose();
-            throw;
-        }
-    }
+    public static ImageClassifier Load(string path, Action<string>? notes = null) =>
+        ImageWeights.Open(
+            path,
+            Kind,
+            ImagesJson.Default.ImageClassifierOptions,
+            notes,
+            (options, _, streams) => new ImageClassifier(options, streams)
+        );
 
     /// <summary>What images show of an attribute.</summary>
     /// <param name="images">Clean images, [B, 3, H, W].</param>
@@ -142,6 +122,8 @@ public sealed class ImageClassifier : IDisposable
             _network
         );
 
+    Network IImageModel.Network => _network;
+
     /// <summary>Puts the averaged weights in the network's place. Training cannot go on from there.</summary>
     public void UseAverages() => Average?.CopyTo(_network);
 
@@ -151,6 +133,8 @@ public sealed class ImageClassifier : IDisposable
         _network.Dispose();
         Average?.Dispose();
     }
+
+    TrainingState IImageModel.Register(TrainingState state) => Register(state);
 
     internal TrainingState Register(TrainingState state)
     {

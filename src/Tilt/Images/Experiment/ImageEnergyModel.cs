@@ -12,7 +12,7 @@ namespace Tilt.Images;
 /// Heads of colors are the six hues; of classes, <c>attribute=value</c> such as <c>background-hue=red</c>; of energies of the caller, their
 /// names.
 /// </remarks>
-public sealed class ImageEnergyModel : IDisposable
+public sealed class ImageEnergyModel : IImageModel
 {
     /// <summary>What its checkpoints and files call it.</summary>
     public const string Kind = "images-energy";
@@ -80,35 +80,17 @@ public sealed class ImageEnergyModel : IDisposable
     /// <param name="path">The run's folder, or the file.</param>
     /// <param name="notes">Told what is remarkable, such as a damaged checkpoint that was passed over.</param>
     /// <exception cref="TiltException">No run, no checkpoint, or one of another kind.</exception>
-    public static ImageEnergyModel Load(string path, Action<string>? notes = null)
-    {
-        if (File.Exists(path))
-        {
-            var (json, names) = ImageWeights.Describe(path, Kind);
-            var stored = OptionRecords.Parse(json, path, ImagesJson.Default.ImageEnergyOptions);
-            using var draws = new RandomStreams(0);
-            var loaded = new ImageEnergyModel(stored, names, null, draws);
-            ImageWeights.Load(path, loaded.Network);
-            return loaded;
-        }
-        var reader = RunReader.Open(path);
-        ImageWeights.RequireKind(path, ImageWeights.KindOf(path), Kind);
-        var options = reader.Options(ImagesJson.Default.ImageEnergyOptions);
-        var checkpoint = reader.Checkpoint(notes);
-        using var streams = new RandomStreams(options.Seed);
-        var model = new ImageEnergyModel(options, NamesIn(checkpoint), null, streams);
-        try
-        {
-            model.Register(new TrainingState(streams)).LoadModel(checkpoint);
-            model.UseAverages();
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
-    }
+    public static ImageEnergyModel Load(string path, Action<string>? notes = null) =>
+        ImageWeights.Open(
+            path,
+            Kind,
+            ImagesJson.Default.ImageEnergyOptions,
+            notes,
+            (options, names, streams) =>
+                names.Count > 0
+                    ? new ImageEnergyModel(options, names, null, streams)
+                    : throw new TiltException($"{path}: does not name its energies. Restore the file.")
+        );
 
     /// <summary>The heads that options ask for, when they are not the caller's own.</summary>
     internal static IReadOnlyList<string> NamesOf(ImageEnergyOptions options) =>
@@ -203,25 +185,19 @@ public sealed class ImageEnergyModel : IDisposable
         Average?.Dispose();
     }
 
+    TrainingState IImageModel.Register(TrainingState state) => Register(state);
+
     internal TrainingState Register(TrainingState state)
     {
         state.Metadata[ImageWeights.KindKey] = Kind;
         state.Metadata["schedule"] = NoiseSchedules.ToJson(Schedule);
-        state.Metadata["names"] = string.Join('\n', Heads);
+        state.Metadata[ImageWeights.NamesKey] = string.Join('\n', Heads);
         state.AddModule("energy", Network);
         if (Average is not null)
         {
             state.AddModel("energy-average", Average);
         }
         return state;
-    }
-
-    private static string[] NamesIn(Checkpoint checkpoint)
-    {
-        using var reader = SafetensorsReader.Open(checkpoint.ModelFile);
-        return reader.Metadata.TryGetValue("names", out var names)
-            ? names.Split('\n')
-            : throw new TiltException($"{reader.Source}: does not name its energies. Restore the file.");
     }
 
     private IntermediateEnergy ClassEnergy(string head, int index)

@@ -7,7 +7,7 @@ using Tilt.Training;
 namespace Tilt.Images;
 
 /// <summary>A noise model of images, and the way to draw from it, guided or not.</summary>
-public sealed class ImageNoiseModel : IDisposable
+public sealed class ImageNoiseModel : IImageModel
 {
     /// <summary>What its checkpoints and files call it.</summary>
     public const string Kind = "images-noise";
@@ -53,34 +53,14 @@ public sealed class ImageNoiseModel : IDisposable
     /// <param name="path">The run's folder, or the file.</param>
     /// <param name="notes">Told what is remarkable, such as a damaged checkpoint that was passed over.</param>
     /// <exception cref="TiltException">No run, no checkpoint, or one of another kind.</exception>
-    public static ImageNoiseModel Load(string path, Action<string>? notes = null)
-    {
-        if (File.Exists(path))
-        {
-            var (json, _) = ImageWeights.Describe(path, Kind);
-            var stored = OptionRecords.Parse(json, path, ImagesJson.Default.ImageNoiseOptions);
-            using var draws = new RandomStreams(0);
-            var loaded = new ImageNoiseModel(stored, draws);
-            ImageWeights.Load(path, loaded._network);
-            return loaded;
-        }
-        var reader = RunReader.Open(path);
-        ImageWeights.RequireKind(path, ImageWeights.KindOf(path), Kind);
-        var options = reader.Options(ImagesJson.Default.ImageNoiseOptions);
-        using var streams = new RandomStreams(options.Seed);
-        var model = new ImageNoiseModel(options, streams);
-        try
-        {
-            model.Register(new TrainingState(streams)).LoadModel(reader.Checkpoint(notes));
-            model.UseAverages();
-            return model;
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
-    }
+    public static ImageNoiseModel Load(string path, Action<string>? notes = null) =>
+        ImageWeights.Open(
+            path,
+            Kind,
+            ImagesJson.Default.ImageNoiseOptions,
+            notes,
+            (options, _, streams) => new ImageNoiseModel(options, streams)
+        );
 
     /// <summary>Writes the weights that are sampled from as one file, in bf16.</summary>
     /// <param name="path">The file.</param>
@@ -141,6 +121,8 @@ public sealed class ImageNoiseModel : IDisposable
         }
     }
 
+    Network IImageModel.Network => _network;
+
     /// <summary>Puts the averaged weights in the network's place. Training cannot go on from there.</summary>
     public void UseAverages() => Average?.CopyTo(_network);
 
@@ -150,6 +132,8 @@ public sealed class ImageNoiseModel : IDisposable
         _network.Dispose();
         Average?.Dispose();
     }
+
+    TrainingState IImageModel.Register(TrainingState state) => Register(state);
 
     internal TrainingState Register(TrainingState state)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization.Metadata;
 using Tilt.Networks;
 using Tilt.Runs;
 using Tilt.Training;
@@ -15,7 +16,7 @@ public static class ImageWeights
     internal const string KindKey = "experiment";
 
     private const string OptionsKey = "options";
-    private const string NamesKey = "names";
+    internal const string NamesKey = "names";
 
     /// <summary>Writes a model.</summary>
     internal static void Save(string path, string kind, string options, IEnumerable<string> names, nn.Module network)
@@ -46,11 +47,72 @@ public static class ImageWeights
         );
     }
 
-    /// <summary>Puts a file's weights into a network.</summary>
-    internal static void Load(string path, nn.Module network)
+    /// <summary>The model of a run's latest checkpoint, with its averaged weights, or of a file of weights.</summary>
+    /// <param name="path">The run's folder, or the file.</param>
+    /// <param name="kind">What it has to be.</param>
+    /// <param name="type">How its options are read.</param>
+    /// <param name="notes">Told what is remarkable, such as a damaged checkpoint that was passed over.</param>
+    /// <param name="make">A model with drawn weights, from its options, the names of its outputs and random streams.</param>
+    /// <exception cref="TiltException">No run, no checkpoint, or one of another kind.</exception>
+    internal static TModel Open<TModel, TOptions>(
+        string path,
+        string kind,
+        JsonTypeInfo<TOptions> type,
+        Action<string>? notes,
+        Func<TOptions, IReadOnlyList<string>, RandomStreams, TModel> make
+    )
+        where TModel : class, IImageModel
     {
-        using var scope = NewDisposeScope();
-        network.Load(TensorFile.ReadAll(path), path);
+        // Drawn weights are overwritten, so any seed will do.
+        using var streams = new RandomStreams(0);
+        if (File.Exists(path))
+        {
+            var (json, names) = Describe(path, kind);
+            var stored = OptionRecords.Parse(json, path, type);
+            return Filled(
+                make(stored, names, streams),
+                model =>
+                {
+                    using var scope = NewDisposeScope();
+                    model.Network.Load(TensorFile.ReadAll(path), path);
+                }
+            );
+        }
+        var reader = RunReader.Open(path);
+        RequireKind(path, KindOf(path), kind);
+        var options = reader.Options(type);
+        var checkpoint = reader.Checkpoint(notes);
+        return Filled(
+            make(options, NamesIn(checkpoint), streams),
+            model =>
+            {
+                model.Register(new TrainingState(streams)).LoadModel(checkpoint);
+                model.UseAverages();
+            }
+        );
+    }
+
+    /// <summary>The model once its weights are in; it is disposed where they are not to be had.</summary>
+    private static TModel Filled<TModel>(TModel model, Action<TModel> fill)
+        where TModel : class, IImageModel
+    {
+        try
+        {
+            fill(model);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The names of a checkpoint's outputs; none where its kind has no such names.</summary>
+    private static string[] NamesIn(Checkpoint checkpoint)
+    {
+        using var reader = SafetensorsReader.Open(checkpoint.ModelFile);
+        return reader.Metadata.GetValueOrDefault(NamesKey, "").Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
     /// <summary>What kind of model a run or a file holds, such as <see cref="ImageNoiseModel.Kind"/>, or null when it is none of images.</summary>
@@ -101,4 +163,17 @@ public static class ImageWeights
                 _ => $"a model of kind '{kind}'",
             };
     }
+}
+
+/// <summary>What the models of image runs have in common: a network, and how a checkpoint fills it.</summary>
+internal interface IImageModel : IDisposable
+{
+    /// <summary>What computes.</summary>
+    Network Network { get; }
+
+    /// <summary>Names its modules and texts in a training's state.</summary>
+    TrainingState Register(TrainingState state);
+
+    /// <summary>Puts the averaged weights in the network's place.</summary>
+    void UseAverages();
 }
